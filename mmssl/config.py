@@ -1,0 +1,295 @@
+"""Recipes: YAML whose keys are the constructor's own arguments, checked against its signature, all faults at once."""
+
+import hashlib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from mmssl.errors import ConfigError
+
+Spec = dict[str, Any]
+"""`{"name": an entry of a registry, setting: value, ...}`."""
+
+KeyPath = tuple[str | int, ...]
+"""Where a value stands in a recipe: keys and list positions from the top."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Marks a parameter as an entry of a registry: `objective: Annotated[Spec, Choice(OBJECTIVES, "objective")]`.
+
+    Args:
+        registry: Name to constructor.
+        noun: What an entry is called in messages.
+        provided: Parameters of the constructors that the caller passes and a recipe must not.
+    """
+
+    registry: Mapping[str, Callable[..., Any]]
+    noun: str
+    provided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a recipe."""
+
+    path: KeyPath
+    message: str
+
+    def text(self, recipe: "Recipe | None" = None) -> str:
+        """The fault as one line, with the recipe's file and line where they are known."""
+        where = ".".join(map(str, self.path))
+        place = recipe.place(self.path) if recipe is not None else ""
+        return ": ".join(part for part in (place, where, self.message) if part)
+
+
+@dataclass
+class Recipe:
+    """A recipe's values and where each was written.
+
+    Args:
+        values: The YAML's content, overrides applied.
+        source: The file, or None for values made in Python.
+        lines: Line, from 1, of each key path; keys set on the command line have none.
+    """
+
+    values: dict[str, Any]
+    source: Path | None = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str:
+        """`file:line` of the nearest enclosing key that has a line, or an empty string."""
+        if self.source is None:
+            return ""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return f"{self.source}:{self.lines[path[:length]]}"
+        return str(self.source)
+
+
+def load_recipe(path: Path, overrides: Collection[str] = ()) -> Recipe:
+    """Reads a YAML recipe and applies `a.b.c=value` overrides; values are read as YAML.
+
+    Raises:
+        ConfigError: If the file is missing, is not YAML with a mapping at the top, repeats a key, or an override is malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{path}: expected a mapping at the top, such as `stages:`")
+    lines: dict[KeyPath, int] = {}
+    repeated = [f"{path}:{line}: the key {key!r} stands twice" for key, line in _note_lines(node, (), lines)]
+    if repeated:
+        raise ConfigError("\n".join(repeated))
+    recipe = Recipe(yaml.safe_load(text), path, lines)
+    for override in overrides:
+        _override(recipe, override)
+    return recipe
+
+
+def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Iterator[tuple[str, int]]:
+    """Fills `lines` below a node; yields repeated keys, which YAML would silently let win."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*path, str(key.value))
+            line = key.start_mark.line + 1
+            if below in lines:
+                yield str(key.value), line
+            lines[below] = line
+            yield from _note_lines(value, below, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            lines[(*path, position)] = value.start_mark.line + 1
+            yield from _note_lines(value, (*path, position), lines)
+
+
+def _override(recipe: Recipe, override: str) -> None:
+    """Sets one `a.b.c=value` in a recipe."""
+    dotted, sign, text = override.partition("=")
+    keys = dotted.split(".")
+    if not sign or not all(keys):
+        raise ConfigError(f"override {override!r}: expected stage.key=value")
+    target: Any = recipe.values.get("stages", {})
+    path: KeyPath = ("stages",)
+    if len(keys) == 1:
+        target, path = recipe.values, ()
+    elif keys[0] not in target:
+        raise ConfigError(
+            f"override {override!r}: no stage {keys[0]!r}{_suggest(keys[0], target)}; stages are {list(target)}"
+        )
+    for key in keys[:-1]:
+        step = int(key) if isinstance(target, list) and key.isdigit() else key
+        if isinstance(target, dict) and not isinstance(target.get(step), dict | list):
+            shorthand = target.get(step)
+            target[step] = {} if shorthand is None else {"name": shorthand}
+        try:
+            target = target[step]
+        except (IndexError, KeyError, TypeError) as error:
+            raise ConfigError(f"override {override!r}: there is no {key!r} to set a value in") from error
+        path = (*path, step)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not YAML") from error
+    last: str | int = int(keys[-1]) if isinstance(target, list) and keys[-1].isdigit() else keys[-1]
+    try:
+        target[last] = value
+    except (IndexError, TypeError) as error:
+        raise ConfigError(f"override {override!r}: there is no {keys[-1]!r} to set") from error
+    for known in [known for known in recipe.lines if known[: len(path) + 1] == (*path, last)]:
+        del recipe.lines[known]
+
+
+def normalized(spec: Spec | str) -> Spec:
+    """`simclr` and `{name: simclr}` mean the same; this gives the second."""
+    return {"name": spec} if isinstance(spec, str) else dict(spec)
+
+
+def check(spec: Spec | str, choice: Choice, *, path: KeyPath = ()) -> list[Fault]:
+    """Every fault of a spec, nested specs included; an empty list where it can be built."""
+    if not isinstance(spec, str | Mapping):
+        return [Fault(path, f"expected a name or {{name: ..., settings}}, got {spec!r}")]
+    settings = normalized(spec)
+    name = settings.pop("name", None)
+    if name is None:
+        return [Fault(path, f"has no name; {choice.noun}s are {sorted(choice.registry)}")]
+    if name not in choice.registry:
+        known = f"{choice.noun}s are {sorted(choice.registry)}"
+        message = f"{name!r} is no {choice.noun}{_suggest(str(name), choice.registry)}; {known}"
+        return [Fault(path, message)]
+    return bind(choice.registry[name], settings, provided=choice.provided, path=path)[1]
+
+
+def build(spec: Spec | str, choice: Choice, **provided: Any) -> Any:
+    """Builds what a spec names, with `provided` for the parameters that no recipe holds.
+
+    Raises:
+        ConfigError: If anything is wrong with the spec; the message holds every fault, one a line.
+    """
+    faults = check(spec, choice)
+    if faults:
+        raise ConfigError("\n".join(fault.text() for fault in faults))
+    settings = normalized(spec)
+    constructor = choice.registry[settings.pop("name")]
+    values, _ = bind(constructor, settings, provided=choice.provided)
+    wanted = inspect.signature(constructor).parameters
+    return constructor(**values, **{key: value for key, value in provided.items() if key in wanted})
+
+
+def bind(
+    function: Callable[..., Any], settings: Mapping[str, Any], *, provided: Collection[str] = (), path: KeyPath = ()
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Fits settings to a function's signature: the converted values, and everything that is wrong."""
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in provided and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function, include_extras=True)
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, value in settings.items():
+        if name not in parameters:
+            message = f"not a setting{_suggest(name, parameters)}; settings are {sorted(parameters)}"
+            faults.append(Fault((*path, name), message))
+            continue
+        hint = hints.get(name, Any)
+        nested = [
+            fault
+            for below, choice, spec in _choices(hint, value)
+            for fault in check(spec, choice, path=(*path, name, *below))
+        ]
+        faults += nested
+        if not nested:
+            try:
+                values[name] = _adapter(hint).validate_python(_normalized_choices(hint, value))
+            except ValidationError as error:
+                faults += [Fault((*path, name, *_visible(item["loc"])), _describe(item)) for item in error.errors()]
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in settings:
+            faults.append(Fault((*path, name), "is missing and has no default"))
+    return values, faults
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticSchemaGenerationError:
+        return TypeAdapter(Any)
+    except Exception as error:
+        if getattr(error, "code", "") != "type-adapter-config-unused":
+            raise
+        return TypeAdapter(hint)
+
+
+def _describe(item: Any) -> str:
+    return f"{item['msg']}, got {item['input']!r}"
+
+
+def _visible(location: tuple[int | str, ...]) -> KeyPath:
+    """The part of a pydantic error's location that a reader of the recipe knows: not the names of union members."""
+    return tuple(step for step in location if isinstance(step, int))
+
+
+def _choice_of(hint: Any) -> Choice | None:
+    marks = typing.get_args(hint)[1:] if typing.get_origin(hint) is typing.Annotated else ()
+    return next((mark for mark in marks if isinstance(mark, Choice)), None)
+
+
+def _choices(hint: Any, value: Any) -> Iterator[tuple[KeyPath, Choice, Any]]:
+    """The specs inside a value, by its annotation: itself, or the elements of a list or dict."""
+    choice = _choice_of(hint)
+    if choice is not None:
+        yield (), choice, value
+        return
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is not None:
+            for option in args:
+                yield from _choices(option, value)
+    elif origin is list and isinstance(value, list):
+        for position, element in enumerate(value):
+            for below, found, spec in _choices(args[0], element):
+                yield (position, *below), found, spec
+    elif origin is dict and isinstance(value, dict):
+        for key, element in value.items():
+            for below, found, spec in _choices(args[1], element):
+                yield (key, *below), found, spec
+
+
+def _normalized_choices(hint: Any, value: Any) -> Any:
+    """The value with every spec in its long form."""
+    places = [below for below, _, _ in _choices(hint, value)]
+    if places == [()]:
+        return normalized(value)
+    if not places:
+        return value
+    copy = list(value) if isinstance(value, list) else dict(value)
+    for place in places:
+        copy[place[0]] = normalized(value[place[0]])
+    return copy
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-like value, 16 hexadecimal digits; the order of keys does not matter, paths count as text."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Manifests, the formats they come in, and stores of decoded clips."""

@@ -1,0 +1,49 @@
+"""Where training, embedding and evaluation take clips from, stored or decoded as they are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ClipItem:
+    """What is known of a clip besides its pixels.
+
+    Args:
+        id: Unique in its source: the row's id, `#`, and the clip's number within the row.
+        row_id: Manifest row it was sampled from.
+        label: The row's, like `split`, `group` and `caption`.
+        split: See `ManifestRow`.
+        group: See `ManifestRow`; the row's id where the manifest gives none.
+        caption: See `ManifestRow`.
+        pts_seconds: Presentation time of each frame on the file's time axis.
+    """
+
+    id: str
+    row_id: str
+    label: str | None
+    split: str | None
+    group: str
+    caption: str | None
+    pts_seconds: tuple[float, ...]
+
+
+class ClipSource(Protocol):
+    """Clips of one length and size, by position."""
+
+    @property
+    def items(self) -> Sequence[ClipItem]:
+        """One for each clip."""
+
+    @property
+    def digest(self) -> str:
+        """Names the content: two sources with one digest hold the same clips."""
+
+    def __len__(self) -> int:
+        """Number of clips."""
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+        """The clips at some positions; a source that samples anew each epoch uses `epoch`, a stored one does not."""

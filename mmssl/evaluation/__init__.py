@@ -1,0 +1,1 @@
+"""Protocols that turn an encoder and a manifest into report rows, one file each."""

@@ -1,0 +1,1 @@
+"""Reading video, audio and images; the only package that imports a codec."""

@@ -1,0 +1,66 @@
+"""What decoding yields: pixels or samples together with the time they belong to."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames of a video and the exact time each is presented; an image is a clip of one frame at 0 s.
+
+    Args:
+        frames: RGB.
+        pts_seconds: Presentation times in ascending order, on the time axis of the file.
+
+    Raises:
+        ValueError: If the two differ in length, or a time is not finite or goes backwards.
+    """
+
+    frames: UInt8[Tensor, "frames 3 height width"]
+    pts_seconds: Float64[Tensor, " frames"]
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[1] != 3 or self.frames.dtype != torch.uint8:
+            raise ValueError(
+                f"frames must be uint8 [frames, 3, height, width], got {self.frames.dtype} {tuple(self.frames.shape)}"
+            )
+        if len(self.frames) != len(self.pts_seconds):
+            raise ValueError(f"{len(self.frames)} frames but {len(self.pts_seconds)} timestamps")
+        if not bool(torch.isfinite(self.pts_seconds).all()):
+            raise ValueError("a timestamp is not finite")
+        if bool((self.pts_seconds.diff() < 0).any()):
+            raise ValueError("timestamps must not go backwards")
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Sound and the time of its first sample.
+
+    Args:
+        samples: Amplitudes, usually within -1 to 1.
+        sample_rate: In hertz.
+        start_seconds: Time of the first sample, on the time axis of the file.
+
+    Raises:
+        ValueError: If the samples are not float32 [channels, samples], or the rate is not positive.
+    """
+
+    samples: Float[Tensor, "channels samples"]
+    sample_rate: int
+    start_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 2 or self.samples.dtype != torch.float32:
+            raise ValueError(
+                f"samples must be float32 [channels, samples], got {self.samples.dtype} {tuple(self.samples.shape)}"
+            )
+        if self.sample_rate <= 0:
+            raise ValueError(f"sample_rate must be positive, got {self.sample_rate}")
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length in seconds."""
+        return self.samples.shape[1] / self.sample_rate

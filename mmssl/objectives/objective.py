@@ -1,0 +1,50 @@
+"""The one base class of the project: what every training objective is to the loop."""
+
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mmssl.models.encoder import Encoder
+
+Batch = dict[str, Tensor]
+Output = dict[str, Tensor]
+
+
+class Objective(nn.Module):
+    """A loss with everything it needs: the encoder under training, heads, teacher, queue, centre.
+
+    All state is in `state_dict` (parameters and buffers, nothing in plain attributes), so that a resumed run goes on bit
+    for bit. `forward` gives `{"loss": scalar, ...}`; the other entries are scalars or per-item tensors that the loop logs
+    or `after_step` needs. `forward` changes nothing but BatchNorm's running statistics; teacher, queue and centre move in
+    `after_step`.
+
+    Args:
+        encoder: The encoder that is trained and, in the end, saved.
+    """
+
+    default_view: ClassVar[dict[str, Any]]
+    """The view a recipe gets when it names none: `{"name": ..., settings}` of `VIEWS`."""
+
+    source: ClassVar[str]
+    """Where the method comes from, as `mmssl list objectives` prints it."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, batch: Batch) -> Output:
+        """Computes the loss of a batch, whose keys are those of the view."""
+        raise NotImplementedError
+
+    def after_step(self, output: Output, *, progress: float) -> None:
+        """Moves what is not moved by gradients; called once after each optimizer step.
+
+        Args:
+            output: What `forward` gave for the step.
+            progress: Share of the training that is done, in (0, 1].
+        """
+
+    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+        """Pictures for the report, RGB in 0..1 by title, such as reconstructed colours beside the true ones."""
+        return {}

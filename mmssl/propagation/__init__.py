@@ -1,0 +1,1 @@
+"""Labels carried from labelled frames to the rest of a video."""

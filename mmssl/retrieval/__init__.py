@@ -1,0 +1,1 @@
+"""Tables of embeddings and the index over them; the only package that imports FAISS."""

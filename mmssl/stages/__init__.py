@@ -1,0 +1,1 @@
+"""What a run is made of: each stage turns folders into one folder, whole or not at all."""
