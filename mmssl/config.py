@@ -147,7 +147,7 @@ def _override(recipe: Recipe, override: str) -> None:
         raise ConfigError(f"override {override!r}: the value is not YAML") from error
     last: str | int = int(keys[-1]) if isinstance(target, list) and keys[-1].isdigit() else keys[-1]
     try:
-        target[last] = value
+        target[last] = value  # type: ignore[index]
     except (IndexError, TypeError) as error:
         raise ConfigError(f"override {override!r}: there is no {keys[-1]!r} to set") from error
     for known in [known for known in recipe.lines if known[: len(path) + 1] == (*path, last)]:
