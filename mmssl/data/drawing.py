@@ -1,0 +1,177 @@
+"""Draws textured shapes: outlines by signed distance, textures by filtered noise; numpy, one frame at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from numpy import ndarray
+
+from mmssl.functional.random import ItemRandom
+
+TEXTURE_SIDE = 128
+
+
+def _ring(radii: list[float], turn: float = 0.0) -> Float[ndarray, "corners 2"]:
+    """Corners at equal angles around the origin, the first at the top, with radii that repeat."""
+    angles = np.arange(len(radii)) * 2 * np.pi / len(radii) - np.pi / 2 + turn
+    return np.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array(radii)[:, None])
+
+
+def _cross() -> Float[ndarray, "corners 2"]:
+    arm = 0.34
+    quarter = np.array([[arm, -1.0], [arm, -arm], [1.0, -arm]])
+    turns = [np.linalg.matrix_power(np.array([[0.0, 1.0], [-1.0, 0.0]]), count) for count in range(4)]
+    return np.asarray(np.concatenate([quarter @ turn for turn in turns]) / np.hypot(1.0, arm))
+
+
+SHAPES: dict[str, Float[ndarray, "corners 2"]] = {
+    "circle": _ring([0.8] * 48),
+    "square": _ring([1.0] * 4, np.pi / 4),
+    "triangle": _ring([1.0] * 3),
+    "star": _ring([1.0, 0.45] * 5),
+    "cross": _cross(),
+}
+"""Outline of each kind, within the unit circle; x to the right, y down."""
+
+COLORS: dict[str, tuple[float, float, float]] = {
+    "red": (0.80, 0.16, 0.14),
+    "orange": (0.93, 0.52, 0.10),
+    "yellow": (0.90, 0.80, 0.16),
+    "green": (0.20, 0.58, 0.22),
+    "cyan": (0.16, 0.68, 0.72),
+    "blue": (0.16, 0.30, 0.78),
+    "purple": (0.52, 0.22, 0.66),
+    "pink": (0.92, 0.50, 0.66),
+    "gray": (0.50, 0.50, 0.52),
+}
+"""RGB in 0..1 of the colors that captions name."""
+
+
+def signed_distance(
+    points: Float[ndarray, "points 2"], corners: Float[ndarray, "corners 2"]
+) -> Float[ndarray, " points"]:
+    """Distance of each point to a polygon's outline, negative inside."""
+    following = np.roll(corners, -1, axis=0)
+    edges = following - corners
+    offsets = points[:, None] - corners
+    along = np.clip((offsets * edges).sum(-1) / (edges**2).sum(-1), 0.0, 1.0)
+    distance = np.linalg.norm(offsets - along[..., None] * edges, axis=-1).min(axis=1)
+    y = points[:, None, 1]
+    crosses = (corners[:, 1] > y) != (following[:, 1] > y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_the_right = points[:, None, 0] < corners[:, 0] + (y - corners[:, 1]) * edges[:, 0] / edges[:, 1]
+    inside = (crosses & to_the_right).sum(axis=1) % 2 == 1
+    return np.asarray(np.where(inside, -distance, distance))
+
+
+def noise(random: ItemRandom, name: str, *, falloff: float) -> Float32[ndarray, "side side"]:
+    """Periodic noise of mean 0 and deviation 1 whose amplitude falls with frequency to the power of `falloff`."""
+    white = random.normal(name, (TEXTURE_SIDE, TEXTURE_SIDE))[0].numpy()
+    frequencies = np.hypot(np.fft.fftfreq(TEXTURE_SIDE)[:, None], np.fft.rfftfreq(TEXTURE_SIDE)) * TEXTURE_SIDE
+    frequencies[0, 0] = np.inf
+    field = np.fft.irfft2(np.fft.rfft2(white) * np.maximum(frequencies, 1.0) ** -falloff, s=white.shape)
+    return np.asarray(field / field.std(), dtype=np.float32)
+
+
+def _stripes(u: ndarray, v: ndarray, warp: ndarray) -> ndarray:
+    return np.asarray(np.sin(2 * np.pi * 4 * u + warp))
+
+
+def _checks(u: ndarray, v: ndarray, warp: ndarray) -> ndarray:
+    return np.asarray(np.tanh(4 * np.sin(2 * np.pi * 3 * u + 0.4 * warp) * np.sin(2 * np.pi * 3 * v - 0.4 * warp)))
+
+
+def _spots(u: ndarray, v: ndarray, warp: ndarray) -> ndarray:
+    return np.asarray(np.tanh(3 * (np.cos(2 * np.pi * 4 * u + 0.5 * warp) + np.cos(2 * np.pi * 4 * v) - 0.6)))
+
+
+def _clouds(u: ndarray, v: ndarray, warp: ndarray) -> ndarray:
+    return np.asarray(np.tanh(1.2 * warp))
+
+
+PATTERNS: tuple[Callable[[ndarray, ndarray, ndarray], ndarray], ...] = (_stripes, _checks, _spots, _clouds)
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """A periodic picture that a point's coordinates look up, one period a unit."""
+
+    colors: Float32[ndarray, "side side 3"]
+
+    def at(self, points: Float[ndarray, "points 2"]) -> Float32[ndarray, "points 3"]:
+        """Colors at points, bilinear."""
+        place = (points * TEXTURE_SIDE - 0.5).astype(np.float32)
+        whole = np.floor(place)
+        x1, y1 = (place - whole).T[..., None]
+        left, top = whole.astype(np.int64).T
+        x, y, right, bottom = (value % TEXTURE_SIDE for value in (left, top, left + 1, top + 1))
+        upper = self.colors[y, x] * (1 - x1) + self.colors[y, right] * x1
+        lower = self.colors[bottom, x] * (1 - x1) + self.colors[bottom, right] * x1
+        return np.asarray(upper * (1 - y1) + lower * y1)
+
+
+def texture(random: ItemRandom, name: str, color: tuple[float, float, float], *, contrast: float) -> Texture:
+    """A random pattern in shades of a color, with fine noise of other hues, so that no patch is of one color."""
+    cells = (np.arange(TEXTURE_SIDE, dtype=np.float32) + 0.5) / TEXTURE_SIDE
+    u, v = np.meshgrid(cells, cells)
+    warp = noise(random, f"{name}/warp", falloff=2.0)
+    pattern = PATTERNS[int(random.integers(f"{name}/pattern", high=len(PATTERNS))[0])](u, v, warp)
+    grain = noise(random, f"{name}/grain", falloff=0.8)
+    hues = np.stack([noise(random, f"{name}/hue{channel}", falloff=1.6) for channel in range(3)], axis=-1)
+    shade = 1.0 + contrast * (0.75 * pattern + 0.25 * grain)
+    colors = np.array(color, dtype=np.float32) * shade[..., None] + 0.05 * hues
+    return Texture(np.clip(colors, 0.0, 1.0).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """Where a shape stands in one frame: center in pixels, radius in pixels, angle in radians clockwise."""
+
+    center: tuple[float, float]
+    radius: float
+    angle: float
+
+    @property
+    def _rotation(self) -> Float[ndarray, "2 2"]:
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        return np.array([[cos, sin], [-sin, cos]])
+
+    def to_image(self, points: Float[ndarray, "points 2"]) -> Float[ndarray, "points 2"]:
+        """Points of the unit circle as pixels of the frame."""
+        return np.asarray(points @ self._rotation * self.radius + np.array(self.center))
+
+    def to_shape(self, points: Float[ndarray, "points 2"]) -> Float[ndarray, "points 2"]:
+        """Pixels of the frame as points of the unit circle."""
+        return np.asarray((points - np.array(self.center)) @ self._rotation.T / self.radius)
+
+
+def pixel_centers(top: int, bottom: int, left: int, right: int) -> Float[ndarray, "pixels 2"]:
+    """(x, y) of the pixels of a box, row by row; the center of the top left pixel of the frame is (0.5, 0.5)."""
+    y, x = np.mgrid[top:bottom, left:right]
+    return np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
+
+
+def draw(
+    image: Float32[ndarray, "height width 3"],
+    labels: UInt8[ndarray, "height width"],
+    kind: str,
+    pose: Pose,
+    surface: Texture,
+    index: int,
+) -> None:
+    """Draws a shape over an image, its edge antialiased, and over the labels, where a pixel's center decides."""
+    height, width = labels.shape
+    reach = pose.radius + 1.5
+    left, right = (int(np.clip(pose.center[0] + side * reach, 0, width)) for side in (-1, 1))
+    top, bottom = (int(np.clip(pose.center[1] + side * reach, 0, height)) for side in (-1, 1))
+    if left >= right or top >= bottom:
+        return
+    points = pose.to_shape(pixel_centers(top, bottom, left, right))
+    distance = signed_distance(points, SHAPES[kind]) * pose.radius
+    box = (slice(top, bottom), slice(left, right))
+    shape = (bottom - top, right - left)
+    alpha = np.clip(0.5 - distance, 0.0, 1.0).astype(np.float32).reshape(*shape, 1)
+    colors = surface.at(points * 0.5).reshape(*shape, 3)
+    image[box] += alpha * (colors - image[box])
+    labels[box][distance.reshape(shape) < 0] = index
