@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from mmssl.errors import ConfigError
 
@@ -21,6 +21,8 @@ Spec = dict[str, Any]
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a recipe: keys and list positions from the top."""
+
+Mark = TypeVar("Mark")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +125,13 @@ def _override(recipe: Recipe, override: str) -> None:
     keys = dotted.split(".")
     if not sign or not all(keys):
         raise ConfigError(f"override {override!r}: expected stage.key=value")
-    target: Any = recipe.values.get("stages", {})
+    target: Any = recipe.values.get("stages") or {}
     path: KeyPath = ("stages",)
     if len(keys) == 1:
         target, path = recipe.values, ()
     elif keys[0] not in target:
         raise ConfigError(
-            f"override {override!r}: no stage {keys[0]!r}{_suggest(keys[0], target)}; stages are {list(target)}"
+            f"override {override!r}: no stage {keys[0]!r}{suggest(keys[0], target)}; stages are {list(target)}"
         )
     for key in keys[:-1]:
         step = int(key) if isinstance(target, list) and key.isdigit() else key
@@ -147,7 +149,7 @@ def _override(recipe: Recipe, override: str) -> None:
         raise ConfigError(f"override {override!r}: the value is not YAML") from error
     last: str | int = int(keys[-1]) if isinstance(target, list) and keys[-1].isdigit() else keys[-1]
     try:
-        target[last] = value  # type: ignore[index]
+        target[last] = value
     except (IndexError, TypeError) as error:
         raise ConfigError(f"override {override!r}: there is no {keys[-1]!r} to set") from error
     for known in [known for known in recipe.lines if known[: len(path) + 1] == (*path, last)]:
@@ -159,9 +161,9 @@ def normalized(spec: Spec | str) -> Spec:
     return {"name": spec} if isinstance(spec, str) else dict(spec)
 
 
-def check(spec: Spec | str, choice: Choice, *, path: KeyPath = ()) -> list[Fault]:
+def check(spec: Any, choice: Choice, *, path: KeyPath = ()) -> list[Fault]:
     """Every fault of a spec, nested specs included; an empty list where it can be built."""
-    if not isinstance(spec, str | Mapping):
+    if not isinstance(spec, str | dict):
         return [Fault(path, f"expected a name or {{name: ..., settings}}, got {spec!r}")]
     settings = normalized(spec)
     name = settings.pop("name", None)
@@ -169,7 +171,7 @@ def check(spec: Spec | str, choice: Choice, *, path: KeyPath = ()) -> list[Fault
         return [Fault(path, f"has no name; {choice.noun}s are {sorted(choice.registry)}")]
     if name not in choice.registry:
         known = f"{choice.noun}s are {sorted(choice.registry)}"
-        message = f"{name!r} is no {choice.noun}{_suggest(str(name), choice.registry)}; {known}"
+        message = f"{name!r} is no {choice.noun}{suggest(str(name), choice.registry)}; {known}"
         return [Fault(path, message)]
     return bind(choice.registry[name], settings, provided=choice.provided, path=path)[1]
 
@@ -178,7 +180,8 @@ def build(spec: Spec | str, choice: Choice, **provided: Any) -> Any:
     """Builds what a spec names, with `provided` for the parameters that no recipe holds.
 
     Raises:
-        ConfigError: If anything is wrong with the spec; the message holds every fault, one a line.
+        ConfigError: If anything is wrong with the spec, or the constructor refuses a value with a ValueError; the message
+            holds every fault, one a line.
     """
     faults = check(spec, choice)
     if faults:
@@ -187,7 +190,10 @@ def build(spec: Spec | str, choice: Choice, **provided: Any) -> Any:
     constructor = choice.registry[settings.pop("name")]
     values, _ = bind(constructor, settings, provided=choice.provided)
     wanted = inspect.signature(constructor).parameters
-    return constructor(**values, **{key: value for key, value in provided.items() if key in wanted})
+    try:
+        return constructor(**values, **{key: value for key, value in provided.items() if key in wanted})
+    except ValueError as error:
+        raise ConfigError(f"{choice.noun} {normalized(spec)['name']}: {error}") from error
 
 
 def bind(
@@ -204,19 +210,19 @@ def bind(
     faults: list[Fault] = []
     for name, value in settings.items():
         if name not in parameters:
-            message = f"not a setting{_suggest(name, parameters)}; settings are {sorted(parameters)}"
+            message = f"not a setting{suggest(name, parameters)}; settings are {sorted(parameters)}"
             faults.append(Fault((*path, name), message))
             continue
         hint = hints.get(name, Any)
         nested = [
             fault
-            for below, choice, spec in _choices(hint, value)
+            for below, choice, spec in marked(hint, value, Choice)
             for fault in check(spec, choice, path=(*path, name, *below))
         ]
         faults += nested
         if not nested:
             try:
-                values[name] = _adapter(hint).validate_python(_normalized_choices(hint, value))
+                values[name] = _converted(hint, _normalized_choices(hint, value))
             except ValidationError as error:
                 faults += [Fault((*path, name, *_visible(item["loc"])), _describe(item)) for item in error.errors()]
     for name, parameter in parameters.items():
@@ -225,15 +231,17 @@ def bind(
     return values, faults
 
 
-def _adapter(hint: Any) -> TypeAdapter[Any]:
+def _converted(hint: Any, value: Any) -> Any:
+    """The value as its annotation wants it; an annotation that pydantic does not know takes any value."""
     try:
-        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticSchemaGenerationError:
-        return TypeAdapter(Any)
-    except Exception as error:
-        if getattr(error, "code", "") != "type-adapter-config-unused":
+        return value
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
             raise
-        return TypeAdapter(hint)
+        adapter = TypeAdapter(hint)
+    return adapter.validate_python(value)
 
 
 def _describe(item: Any) -> str:
@@ -245,46 +253,61 @@ def _visible(location: tuple[int | str, ...]) -> KeyPath:
     return tuple(step for step in location if isinstance(step, int))
 
 
-def _choice_of(hint: Any) -> Choice | None:
-    marks = typing.get_args(hint)[1:] if typing.get_origin(hint) is typing.Annotated else ()
-    return next((mark for mark in marks if isinstance(mark, Choice)), None)
+def marked(hint: Any, value: Any, kind: type[Mark]) -> Iterator[tuple[KeyPath, Mark, Any]]:
+    """The parts of a value whose annotation carries a mark of some kind: itself, or elements of its lists and dicts.
 
+    Args:
+        hint: Annotation of the value, such as `list[Annotated[Spec, Choice(...)]] | None`.
+        value: What a recipe holds for it.
+        kind: Class of the marks, such as `Choice`.
 
-def _choices(hint: Any, value: Any) -> Iterator[tuple[KeyPath, Choice, Any]]:
-    """The specs inside a value, by its annotation: itself, or the elements of a list or dict."""
-    choice = _choice_of(hint)
-    if choice is not None:
-        yield (), choice, value
-        return
+    Yields:
+        Where the part stands within the value, its mark, and the part.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is not None:
-            for option in args:
-                yield from _choices(option, value)
+    if origin is typing.Annotated:
+        mark = next((mark for mark in args[1:] if isinstance(mark, kind)), None)
+        if mark is not None:
+            yield (), mark, value
+        else:
+            yield from marked(args[0], value, kind)
+    elif origin in (typing.Union, types.UnionType):
+        options = [option for option in args if _could_hold(option, value)]
+        for option in options[:1]:
+            yield from marked(option, value, kind)
     elif origin is list and isinstance(value, list):
         for position, element in enumerate(value):
-            for below, found, spec in _choices(args[0], element):
-                yield (position, *below), found, spec
+            for below, mark, part in marked(args[0], element, kind):
+                yield (position, *below), mark, part
     elif origin is dict and isinstance(value, dict):
         for key, element in value.items():
-            for below, found, spec in _choices(args[1], element):
-                yield (key, *below), found, spec
+            for below, mark, part in marked(args[1], element, kind):
+                yield (key, *below), mark, part
+
+
+def _could_hold(option: Any, value: Any) -> bool:
+    """Whether a member of a union is the one that a value is meant for, as far as its outer type tells."""
+    if option is type(None) or value is None:
+        return option is type(None) and value is None
+    bare = typing.get_args(option)[0] if typing.get_origin(option) is typing.Annotated else option
+    return (typing.get_origin(bare) is list) == isinstance(value, list)
 
 
 def _normalized_choices(hint: Any, value: Any) -> Any:
     """The value with every spec in its long form."""
-    places = [below for below, _, _ in _choices(hint, value)]
+    places = [below for below, _, _ in marked(hint, value, Choice)]
     if places == [()]:
         return normalized(value)
     if not places:
         return value
-    copy = list(value) if isinstance(value, list) else dict(value)
+    copy: Any = list(value) if isinstance(value, list) else dict(value)
     for place in places:
         copy[place[0]] = normalized(value[place[0]])
     return copy
 
 
-def _suggest(name: str, known: Collection[str]) -> str:
+def suggest(name: str, known: Collection[str]) -> str:
+    """` (did you mean 'x'?)` for the known name that comes closest, or an empty string."""
     close = get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
