@@ -1,0 +1,48 @@
+"""What the runner tells a stage, and how a stage's signature says what it reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Input:
+    """Marks a setting as something that a stage reads: `clips: Annotated[Path, Input("decode")]`.
+
+    Args:
+        stages: Kinds of stage whose folder fits where a recipe says `$name`; empty for a setting that is a manifest file.
+    """
+
+    stages: tuple[str, ...] = ()
+
+    def __init__(self, *stages: str) -> None:
+        object.__setattr__(self, "stages", stages)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The facts of a run that are no settings of a stage.
+
+    Args:
+        run: The recipe's name.
+        stage: The stage's own name in the recipe.
+        seed: The recipe's seed.
+        workers: Processes that a stage may use; its output must not depend on it.
+        recipe_digest: Digest of the recipe with its overrides.
+        folders: Folder of each earlier stage, by its name.
+    """
+
+    run: str
+    stage: str
+    seed: int
+    workers: int
+    recipe_digest: str
+    folders: Mapping[str, Path]
+
+    def label(self, reference: str) -> str:
+        """A reference as the recipe named it: `random:/runs/demo/tracker` is `random:tracker`."""
+        for name, folder in self.folders.items():
+            before, found, after = reference.partition(str(folder))
+            if found and not after:
+                return f"{before}{name}"
+        return reference

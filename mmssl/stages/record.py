@@ -1,0 +1,128 @@
+"""`stage.json`: what a stage's output was made from, by which the runner tells whether it is still current."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+import mmssl
+from mmssl.config import digest
+from mmssl.stages.graph import Node, Stage, complete_settings, inputs_of
+
+FILE = "stage.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that a stage's output depends on.
+
+    Args:
+        stage: Kind of stage.
+        settings: As the recipe has them, defaults filled in, `$name` in place.
+        inputs: Digest of what each input holds, by stage name or path.
+        seed: Of the recipe.
+        version: Of this package.
+    """
+
+    stage: str
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    seed: int
+    version: str
+
+    @property
+    def digest(self) -> str:
+        """Names the output: equal records give equal folders."""
+        return digest(vars(self))
+
+
+def record_of(node: Node, stages: Mapping[str, Stage], *, seed: int, digests: Mapping[str, str]) -> Record:
+    """The record that a stage's output should have now.
+
+    Args:
+        node: The stage.
+        stages: Stages by kind.
+        seed: Of the recipe.
+        digests: Record digests of the stages above.
+    """
+    inputs = {f"${name}": digests[name] for name in node.inputs}
+    for _, mark, value in inputs_of(node, stages):
+        if isinstance(value, str) and "$" not in value:
+            inputs[value] = file_digest(value) if mark.stages else manifest_digest(Path(value))
+    settings = to_jsonable_python(complete_settings(node, stages))
+    return Record(node.kind, settings, inputs, seed, mmssl.__version__)
+
+
+def write_record(folder: Path, record: Record, *, seconds: float | None) -> None:
+    """Writes `stage.json`; `seconds` is None while the stage is not finished."""
+    content = {
+        "digest": record.digest,
+        **vars(record),
+        "seconds": seconds,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    partial = folder / f".{FILE}.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / FILE)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `stage.json` holds; empty where there is none or it cannot be read."""
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def manifest_digest(path: Path) -> str:
+    """Digest of a manifest's rows and of the size and time of every file they name."""
+    from mmssl.data.manifest import read_manifest
+
+    manifest = read_manifest(path)
+    facts = []
+    for row in manifest.rows:
+        extra = [path.parent / str(row.extra[key]) for key in ("masks", "keypoints") if key in row.extra]
+        facts.append([to_jsonable_python(row), *(_stat(file) for file in (manifest.resolve(row), *extra))])
+    return digest(facts)
+
+
+def file_digest(reference: str) -> str:
+    """Digest of the output of another run's stage, or of the files that an encoder reference names."""
+    for text in (reference, *reference.split(":", 1)[1:], *reference.split("@", 1)[1:]):
+        path = Path(text)
+        record = next((found for folder in (path, path.parent) if (found := read_record(folder))), None)
+        if record is not None:
+            return str(record.get("digest"))
+        if path.exists():
+            return digest([_stat(path)])
+    return digest(reference)
+
+
+def _stat(path: Path) -> list[Any]:
+    """Name, size and time of a file, or of every file in a folder."""
+    return [[file.name, *_size_and_time(file)] for file in _files(path)]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        yield path
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (stat.st_size, stat.st_mtime_ns)

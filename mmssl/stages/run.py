@@ -1,0 +1,128 @@
+"""The runner: the stages of a recipe in order, leaving out what is current, and the report at the end."""
+
+import json
+import sys
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+import mmssl
+from mmssl.config import Recipe, digest, load_recipe, suggest
+from mmssl.errors import ConfigError, MmsslError, StageError
+from mmssl.stages import STAGES
+from mmssl.stages.context import RunContext
+from mmssl.stages.folder import partial_folder, publish, remove, run_lock
+from mmssl.stages.graph import Graph, Node, Stage, bound_settings, check_recipe, read_graph
+from mmssl.stages.record import Record, read_record, record_of, write_record
+
+RUNS = Path("runs")
+
+
+def run_recipe(
+    recipe_path: Path,
+    overrides: Collection[str] = (),
+    *,
+    out: Path | None = None,
+    until: str | None = None,
+    workers: int = 2,
+    stages: Mapping[str, Stage] = STAGES,
+) -> Path:
+    """Runs a recipe's stages, skipping those whose output is current, and writes the report.
+
+    Args:
+        recipe_path: The YAML file.
+        overrides: `stage.key=value` each.
+        out: The run's folder; `runs/` and the recipe's name where None.
+        until: Name of the last stage to run.
+        workers: Processes that stages may use; nothing but the time depends on it.
+        stages: Stages by kind.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ConfigError: If anything is wrong with the recipe; the message holds every fault, one a line.
+        StageError: If a stage cannot do its work, or another run holds the folder.
+    """
+    recipe = load_recipe(recipe_path, overrides)
+    faults = check_recipe(recipe, stages=stages, media=False)
+    if faults:
+        raise ConfigError("\n".join(fault.text(recipe) for fault in faults))
+    graph, _ = read_graph(recipe, stages)
+    names = [node.name for node in graph.nodes]
+    if until is not None and until not in names:
+        raise ConfigError(f"--until {until}: no such stage{suggest(until, names)}; stages are {names}")
+    out = (RUNS / graph.name if out is None else out).resolve()
+    with run_lock(out):
+        wanted = graph.nodes[: names.index(until) + 1] if until is not None else graph.nodes
+        current: dict[str, str] = {}
+        _write_run(out, recipe, graph, current, overrides)
+        for node in wanted:
+            record = record_of(node, stages, seed=graph.seed, digests=current)
+            context = _context(graph, node, out, workers=workers, recipe=recipe)
+            _run_stage(node, record, context, out, recipe, stages)
+            current[node.name] = record.digest
+            _write_run(out, recipe, graph, current, overrides)
+        return _write_report(out)
+
+
+def _context(graph: Graph, node: Node, out: Path, *, workers: int, recipe: Recipe) -> RunContext:
+    above = [other.name for other in graph.nodes[: graph.nodes.index(node)]]
+    folders = {name: out / name for name in above}
+    return RunContext(graph.name, node.name, graph.seed, workers, digest(recipe.values), folders)
+
+
+def _run_stage(
+    node: Node, record: Record, context: RunContext, out: Path, recipe: Recipe, stages: Mapping[str, Stage]
+) -> None:
+    final, partial = out / node.name, partial_folder(out, node.name)
+    before = read_record(final)
+    if before.get("digest") == record.digest:
+        remove(partial)
+        _say(node, f"current ({before['seconds']:.1f} s when it ran)")
+        return
+    begun = read_record(partial)
+    if begun.get("digest") != record.digest:
+        remove(partial)
+        partial.mkdir()
+        write_record(partial, record, seconds=None)
+    if begun.get("digest") != record.digest or begun.get("seconds") is None:
+        _say(node, "running" if not begun else "going on")
+        began = time.monotonic()
+        try:
+            stages[node.kind](partial, context, **bound_settings(node, stages, context.folders))
+        except MmsslError as error:
+            place = recipe.place(node.path)
+            raise StageError(f"stage {node.name} ({place}): {error}") from error
+        write_record(partial, record, seconds=time.monotonic() - began)
+    publish(partial, final)
+    _say(node, f"done in {read_record(final)['seconds']:.1f} s")
+
+
+def _write_run(out: Path, recipe: Recipe, graph: Graph, current: Mapping[str, str], overrides: Collection[str]) -> None:
+    """`run.json`: what the report says about the run as a whole; `stages` are those whose output is current, in order."""
+    content: dict[str, Any] = {
+        "name": graph.name,
+        "recipe": to_jsonable_python(recipe.values),
+        "recipe_digest": digest(recipe.values),
+        "command": ["mmssl", "run", str(recipe.source), *overrides],
+        "seed": graph.seed,
+        "version": mmssl.__version__,
+        "stages": list(current),
+    }
+    partial = out / ".run.json.partial"
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    partial.replace(out / "run.json")
+
+
+def _write_report(out: Path) -> Path:
+    from mmssl.report.page import write_report
+
+    return write_report(out)
+
+
+def _say(node: Node, state: str) -> None:
+    print(f"{node.name}: {state}", file=sys.stderr, flush=True)
