@@ -1,0 +1,83 @@
+"""The command line as a whole: its commands, and how it ends when something is wrong.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from mmssl import __version__
+from mmssl.cli import manifest, pipeline
+from mmssl.errors import MmsslError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands, with what the user can cause turned into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command."""
+        try:
+            return super().invoke(ctx)
+        except MmsslError as error:
+            if ctx.params["debug"]:
+                raise
+            for line in str(error).splitlines():
+                print(f"error: {line}", file=sys.stderr)
+            raise SystemExit(EXIT_BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            print("interrupted: the same command goes on where it stopped", file=sys.stderr)
+            raise SystemExit(EXIT_INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="mmssl",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(no_args_is_help=True)(pipeline.run)
+app.command(no_args_is_help=True)(pipeline.check)
+app.command("list")(pipeline.list_entries)
+app.command(no_args_is_help=True)(pipeline.report)
+app.add_typer(manifest.app, name="manifest")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mmssl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error arose.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Self-supervised learning for video, audio, images and text.
+
+    From a manifest of media files to trained encoders, a searchable index, measured scores, and labels carried through
+    new videos.
+
+    Begin with:
+
+    - `mmssl manifest build videos/ -o videos.jsonl` makes a manifest of a folder
+
+    - `mmssl run pipelines/demo.yaml` runs a recipe and ends with the path of its report
+
+    - `mmssl propagate video.mp4 --labels first_mask.png -o out/` carries a mask through a video
+    """
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted."""
+    app(prog_name="mmssl")

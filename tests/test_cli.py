@@ -1,0 +1,87 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def mmssl(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own."""
+    script = "from mmssl.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "dumb"}
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment, timeout=120
+    )
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    began = time.monotonic()
+    done = mmssl("--help")
+    seconds = time.monotonic() - began
+    assert done.returncode == 0
+    for command in ("run", "check", "list", "manifest", "report"):
+        assert f" {command} " in done.stdout
+    assert seconds < 3, "about 0.3 s on an idle machine"
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "check", "list", "report", "manifest build", "manifest check", "manifest convert"]
+)
+def test_every_command_teaches_by_example(command: str) -> None:
+    done = mmssl(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"mmssl {command} " in done.stdout.split("Example", 1)[1]
+
+
+def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    done = mmssl("run", str(tmp_path / "none.yaml"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'none.yaml'}: cannot be read")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = mmssl("--debug", "run", str(tmp_path / "none.yaml"))
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+
+
+def test_wrong_usage_is_exit_2() -> None:
+    done = mmssl("rnu")
+    assert done.returncode == 2
+    assert "No such command" in done.stderr
+    assert "Usage: mmssl run" in mmssl("run").stdout
+
+
+def test_interrupted_is_exit_130() -> None:
+    script = (
+        "import time, mmssl.stages.run as run\n"
+        "def wait(*arguments, **options): print('ready', flush=True); time.sleep(60)\n"
+        "run.run_recipe = wait\n"
+        "from mmssl.cli import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "run", "x"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "interrupted: the same command goes on where it stopped\n"
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    command = f"{sys.executable} -c 'from mmssl.cli import main; main()' --help | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.stderr == ""
+
+
+def test_version() -> None:
+    assert mmssl("--version").stdout == "mmssl 0.1.0\n"
