@@ -21,6 +21,10 @@ class DecodeError(MediaError):
     """A media file opens but cannot be decoded to what was asked for."""
 
 
+class ClipStoreError(MmsslError):
+    """A clip store is missing, unfinished or damaged, or a clip does not fit into it."""
+
+
 class CheckpointError(MmsslError):
     """A checkpoint, an encoder reference or a stored table is missing, damaged or of another make."""
 

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmssl"
 LEVELS = [
-    {"", "errors", "config", "progress"},
+    {"", "errors", "config", "files", "progress"},
     {"functional"},
     {"media"},
     {"data", "views", "models"},
@@ -35,7 +35,9 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "mmssl" else {node.module}
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "mmssl" else {node.module}
+            )
     return {name for name in found if name.split(".")[0] == "mmssl"}
 
 
@@ -66,7 +68,9 @@ def test_only_media_imports_codecs_and_only_retrieval_imports_faiss() -> None:
 def loaded_by(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter holds after a statement."""
     script = f"import sys; {statement}; print(' '.join({{name.split('.')[0] for name in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
     return set(done.stdout.split())
 
 

@@ -7,6 +7,9 @@ from typing import Protocol
 from jaxtyping import UInt8
 from torch import Tensor
 
+from mmssl.config import digest
+from mmssl.errors import ManifestError
+
 
 @dataclass(frozen=True, slots=True)
 class ClipItem:
@@ -47,3 +50,47 @@ class ClipSource(Protocol):
 
     def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
         """The clips at some positions; a source that samples anew each epoch uses `epoch`, a stored one does not."""
+
+
+class SubsetClips:
+    """Some clips of a source, in a given order; a `ClipSource` itself.
+
+    Args:
+        source: Where the clips are.
+        indices: Their positions there.
+    """
+
+    def __init__(self, source: ClipSource, indices: Sequence[int]) -> None:
+        self._source = source
+        self._indices = tuple(indices)
+
+    @property
+    def items(self) -> Sequence[ClipItem]:
+        """One for each clip of the subset."""
+        items = self._source.items
+        return [items[index] for index in self._indices]
+
+    @property
+    def digest(self) -> str:
+        """Names the content, like the source's."""
+        return digest([self._source.digest, self._indices])
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+        """The clips at some positions of the subset."""
+        return self._source.clips([self._indices[index] for index in indices], epoch=epoch)
+
+
+def of_split(source: ClipSource, split: str) -> SubsetClips:
+    """The clips of one split.
+
+    Raises:
+        ManifestError: If there are none.
+    """
+    indices = [index for index, item in enumerate(source.items) if item.split == split]
+    if not indices:
+        known = sorted({str(item.split) for item in source.items})
+        raise ManifestError(f"no clip is of split {split!r}; splits are {known}")
+    return SubsetClips(source, indices)

@@ -1,0 +1,271 @@
+"""Clips of one length and size as memory-mapped shards of pixels with a Parquet index.
+
+A folder holds `shard-00000.bin` (uint8, `[clips, frames, 3, height, width]`, nothing but pixels), `index.parquet` (a row a
+clip) and `store.json`, which is written last: a folder without it is not finished. Until then each finished shard has its
+own `shard-00000.parquet`, so that an interrupted writer knows which shards it need not write again.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmssl.data.dataset import ClipItem
+from mmssl.errors import ClipStoreError
+from mmssl.files import atomic_file, remove_partial
+from mmssl.media.clip import Clip
+
+FORMAT = "mmssl clips 1"
+COLUMNS = pyarrow.schema(
+    [
+        pyarrow.field("id", pyarrow.string(), nullable=False),
+        pyarrow.field("row_id", pyarrow.string(), nullable=False),
+        pyarrow.field("label", pyarrow.string()),
+        pyarrow.field("split", pyarrow.string()),
+        pyarrow.field("group", pyarrow.string(), nullable=False),
+        pyarrow.field("caption", pyarrow.string()),
+        pyarrow.field("pts_seconds", pyarrow.list_(pyarrow.float64()), nullable=False),
+        pyarrow.field("checksum", pyarrow.string(), nullable=False),
+    ]
+)
+
+
+class ClipStoreWriter:
+    """Writes a clip store, shard by shard in any order; a shard that is done stays done after a kill.
+
+    Several processes may write different shards; one of them calls `finish`.
+
+    Args:
+        folder: Where the store is made, or goes on being made.
+        num_frames: Frames of every clip.
+        size: Height and width of every clip.
+    """
+
+    def __init__(self, folder: Path, *, num_frames: int, size: tuple[int, int]) -> None:
+        self.folder = folder
+        self.shape = (num_frames, 3, *size)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def is_done(self, shard: int) -> bool:
+        """Whether a shard has been written whole, with clips of this shape."""
+        if (self.folder / "store.json").exists():
+            facts = _read_facts(self.folder)
+            return tuple(facts["shape"]) == self.shape and shard < len(facts["shards"])
+        part = self.folder / _part_name(shard)
+        if not part.exists():
+            return False
+        metadata = pyarrow.parquet.read_metadata(part)
+        shape = json.loads(metadata.metadata[b"shape"])
+        file = self.folder / _shard_name(shard)
+        return (
+            tuple(shape) == self.shape and file.exists() and file.stat().st_size == metadata.num_rows * self._clip_bytes
+        )
+
+    def write_shard(self, shard: int, clips: Sequence[tuple[ClipItem, Clip]]) -> None:
+        """Writes one shard, whole or not at all; it may hold no clip, where all of its rows were rejected.
+
+        Raises:
+            ClipStoreError: If a clip has another shape, or timestamps other than its item's.
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in COLUMNS.names}
+        with atomic_file(self.folder / _shard_name(shard)) as partial, partial.open("wb") as file:
+            for item, clip in clips:
+                if tuple(clip.frames.shape) != self.shape:
+                    raise ClipStoreError(
+                        f"{item.id}: a clip of [frames, 3, height, width] {tuple(clip.frames.shape)} does not fit into a "
+                        f"store of {self.shape}; decode it with num_frames={self.shape[0]}, size={self.shape[2:]}"
+                    )
+                if item.pts_seconds != tuple(clip.pts_seconds.tolist()):
+                    raise ClipStoreError(f"{item.id}: the item's timestamps are not those of its clip")
+                pixels = clip.frames.contiguous().numpy()
+                file.write(pixels.data)
+                for name in COLUMNS.names:
+                    columns[name].append(_checksum(pixels) if name == "checksum" else getattr(item, name))
+        table = pyarrow.table(columns, schema=COLUMNS.with_metadata({"shape": json.dumps(self.shape)}))
+        with atomic_file(self.folder / _part_name(shard)) as partial:
+            pyarrow.parquet.write_table(table, partial)
+
+    def finish(self, num_shards: int) -> None:
+        """Joins the shards to a store; call it when all are done. Calling it again does no harm.
+
+        Raises:
+            ClipStoreError: If a shard is not done, or two clips have one id.
+        """
+        remove_partial(self.folder)
+        missing = [shard for shard in range(num_shards) if not self.is_done(shard)]
+        if missing:
+            raise ClipStoreError(f"{self.folder}: shards {missing[:10]} of {num_shards} are not written yet")
+        if not (self.folder / "store.json").exists():
+            self._write_index(num_shards)
+        for part in self.folder.glob("shard-*.parquet"):
+            part.unlink()
+
+    def _write_index(self, num_shards: int) -> None:
+        parts = [
+            pyarrow.parquet.read_table(self.folder / _part_name(shard), schema=COLUMNS) for shard in range(num_shards)
+        ]
+        table = pyarrow.concat_tables([COLUMNS.empty_table(), *parts]).replace_schema_metadata(None)
+        ids = table["id"].to_pylist()
+        if len(set(ids)) < len(ids):
+            seen: set[str] = set()
+            twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+            raise ClipStoreError(f"{self.folder}: two clips have the id {twice!r}; ids must be unique")
+        content = hashlib.sha256(json.dumps(self.shape).encode())
+        for row in zip(*(table[name].to_pylist() for name in COLUMNS.names), strict=True):
+            content.update(json.dumps(row).encode())
+        index = self.folder / "index.parquet"
+        with atomic_file(index) as partial:
+            pyarrow.parquet.write_table(table.combine_chunks(), partial)
+        facts = {
+            "format": FORMAT,
+            "shape": self.shape,
+            "shards": [len(part) for part in parts],
+            "num_clips": len(table),
+            "digest": content.hexdigest()[:16],
+            "index_checksum": hashlib.sha256(index.read_bytes()).hexdigest(),
+        }
+        with atomic_file(self.folder / "store.json") as partial:
+            partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def _clip_bytes(self) -> int:
+        return int(np.prod(self.shape))
+
+
+class ClipStore:
+    """The clips of a finished store; a `ClipSource` that reads at the speed of memory.
+
+    Opening it checks that everything is there at its full length and that the index is what was written; `verify`
+    checks the pixels too.
+
+    Args:
+        folder: What `ClipStoreWriter` wrote.
+
+    Raises:
+        ClipStoreError: If the folder holds no finished store, or part of it is missing or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        facts = _read_facts(folder)
+        self._shape: tuple[int, ...] = tuple(facts["shape"])
+        self._lengths: list[int] = facts["shards"]
+        self._digest: str = facts["digest"]
+        self._first = np.cumsum([0, *self._lengths])
+        clip_bytes = int(np.prod(self._shape))
+        index = folder / "index.parquet"
+        if not index.is_file() or hashlib.sha256(index.read_bytes()).hexdigest() != facts["index_checksum"]:
+            raise ClipStoreError(f"{index}: is missing or not what was written; decode the clips again")
+        for shard, length in enumerate(self._lengths):
+            file = folder / _shard_name(shard)
+            size = file.stat().st_size if file.is_file() else None
+            if size != length * clip_bytes:
+                found = "is missing" if size is None else f"has {size} bytes instead of {length * clip_bytes}"
+                raise ClipStoreError(f"{file}: {found}; decode the clips again")
+
+    def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
+        return ClipStore, (self.folder,)
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of every clip."""
+        return self._shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every clip."""
+        return self._shape[2], self._shape[3]
+
+    @property
+    def digest(self) -> str:
+        """Names the content: two stores with one digest hold the same clips in the same order."""
+        return self._digest
+
+    @cached_property
+    def items(self) -> Sequence[ClipItem]:
+        """One for each clip."""
+        names = [name for name in COLUMNS.names if name != "checksum"]
+        table = pyarrow.parquet.read_table(self.folder / "index.parquet", columns=names)
+        rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+        return [ClipItem(**dict(zip(names, row, strict=True)) | {"pts_seconds": tuple(row[-1])}) for row in rows]
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+        """Copies clips out of the store.
+
+        Args:
+            indices: Positions, >= 0; any order, repeats allowed.
+            epoch: Has no effect: a stored clip is the same in each.
+
+        Raises:
+            IndexError: If a position is not in the store.
+        """
+        batch = torch.empty((len(indices), *self._shape), dtype=torch.uint8)
+        rows = batch.numpy()
+        for row, index in zip(rows, indices, strict=True):
+            if not 0 <= index < len(self):
+                raise IndexError(f"clip {index} of a store of {len(self)}")
+            shard = int(np.searchsorted(self._first, index, side="right")) - 1
+            row[...] = self._shards[shard][index - self._first[shard]]
+        return batch
+
+    def verify(self) -> None:
+        """Reads all pixels and compares them with what was written.
+
+        Raises:
+            ClipStoreError: If a clip differs; the message names the first.
+        """
+        checksums = pyarrow.parquet.read_table(self.folder / "index.parquet", columns=["id", "checksum"]).to_pylist()
+        for index, written in enumerate(checksums):
+            if _checksum(self.clips([index])[0].numpy()) != written["checksum"]:
+                raise ClipStoreError(
+                    f"{self.folder}: the pixels of {written['id']} are damaged; decode the clips again"
+                )
+
+    @cached_property
+    def _shards(self) -> list[NDArray[np.uint8]]:
+        return [
+            np.memmap(self.folder / _shard_name(shard), np.uint8, "r", shape=(length, *self._shape))
+            if length
+            else np.empty((0, *self._shape), np.uint8)
+            for shard, length in enumerate(self._lengths)
+        ]
+
+
+def _shard_name(shard: int) -> str:
+    return f"shard-{shard:05}.bin"
+
+
+def _part_name(shard: int) -> str:
+    return f"shard-{shard:05}.parquet"
+
+
+def _checksum(pixels: NDArray[np.uint8]) -> str:
+    return hashlib.blake2b(pixels.data, digest_size=8).hexdigest()
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    file = folder / "store.json"
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise ClipStoreError(
+                f"{file}: is of format {facts['format']!r}, this version reads {FORMAT!r}; decode again"
+            )
+        return facts
+    except FileNotFoundError as error:
+        raise ClipStoreError(f"{folder}: holds no finished clip store; run the decode stage that makes it") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClipStoreError(f"{file}: is damaged ({error!r}); decode the clips again") from error
