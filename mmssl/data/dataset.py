@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import UInt8
 from torch import Tensor
@@ -34,6 +34,7 @@ class ClipItem:
     pts_seconds: tuple[float, ...]
 
 
+@runtime_checkable
 class ClipSource(Protocol):
     """Clips of one length and size, by position."""
 
