@@ -1,0 +1,101 @@
+"""Named protocols of label propagation: each says everything that its authors' evaluation fixes."""
+
+from dataclasses import dataclass
+
+from mmssl.functional.affinity import Window
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A protocol of label propagation.
+
+    Args:
+        name: Its key in `PRESETS`.
+        source: Where the settings are from.
+        previous_frames: Context frames before the new one, besides the first frame of the video.
+        window: Cells of a previous frame that a cell may copy from.
+        first_window: The same on the first frame of the video.
+        top_k: Candidates kept, of all context frames together.
+        temperature: Divides the cosine similarity.
+        pad_with_first: Whether the first frame also stands in for previous frames that do not exist yet.
+        short_side: Pixels of the shorter side of the frames that are encoded; the other side keeps the aspect ratio.
+        size_multiple: The longer side is rounded down to a multiple of this, so that it fits the encoder's stride.
+        upsampling: From cells to pixels: `bilinear` or `nearest`.
+        stretch_channels: Whether each channel is stretched to 0..1 over the frame before the largest one wins.
+    """
+
+    name: str
+    source: str
+    previous_frames: int
+    window: Window
+    first_window: Window
+    top_k: int
+    temperature: float
+    pad_with_first: bool
+    short_side: int
+    size_multiple: int
+    upsampling: str
+    stretch_channels: bool
+
+
+DINO = Preset(
+    name="dino",
+    source="Caron et al. 2021, arXiv:2104.14294, and its evaluation on DAVIS-2017",
+    previous_frames=7,
+    window=Window(12),
+    first_window=Window(12),
+    top_k=5,
+    temperature=0.1,
+    pad_with_first=False,
+    short_side=480,
+    size_multiple=64,
+    upsampling="bilinear",
+    stretch_channels=True,
+)
+
+CRW = Preset(
+    name="crw",
+    source="Jabri et al. 2020, arXiv:2006.14613, and its evaluation on DAVIS-2017",
+    previous_frames=20,
+    window=Window(11.99, circular=True),
+    first_window=Window(None),
+    top_k=10,
+    temperature=0.05,
+    pad_with_first=True,
+    short_side=480,
+    size_multiple=8,
+    upsampling="bilinear",
+    stretch_channels=False,
+)
+
+VFS = Preset(
+    name="vfs",
+    source="Xu and Wang 2021, arXiv:2103.17263, and its evaluation on DAVIS-2017",
+    previous_frames=20,
+    window=Window(11.99, circular=True),
+    first_window=Window(11.99, circular=True),
+    top_k=10,
+    temperature=0.07,
+    pad_with_first=False,
+    short_side=480,
+    size_multiple=8,
+    upsampling="bilinear",
+    stretch_channels=False,
+)
+
+DINOV3 = Preset(
+    name="dinov3",
+    source="Simeoni et al. 2025, arXiv:2508.10104, and its video segmentation notebook",
+    previous_frames=7,
+    window=Window(12, circular=True),
+    first_window=Window(12, circular=True),
+    top_k=5,
+    temperature=0.2,
+    pad_with_first=False,
+    short_side=960,
+    size_multiple=16,
+    upsampling="nearest",
+    stretch_channels=False,
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DINO, CRW, VFS, DINOV3)}

@@ -1,0 +1,71 @@
+"""Carries labels from frame to frame; knows features and channels, not whether a channel is a mask or a joint."""
+
+from collections import deque
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mmssl.functional.affinity import normalize_features, propagate_normalized
+from mmssl.propagation.presets import Preset
+
+
+class Propagator:
+    """Takes the frames of a video in order and gives the labels of each; memory does not grow with the video.
+
+    The first frame must come with labels. A later frame may come with labels too: they are then taken as they are, and
+    serve the frames after it as context. What is propagated is fed back soft.
+
+    Args:
+        preset: Protocol: which frames are context, the windows, the top-k and the temperature.
+    """
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset = preset
+        self._first: tuple[Tensor, Tensor] | None = None
+        self._previous: deque[tuple[Tensor, Tensor]] = deque(maxlen=preset.previous_frames)
+
+    def step(
+        self, features: Float[Tensor, "dim h w"], labels: Float[Tensor, "channels h w"] | None = None
+    ) -> Float[Tensor, "channels h w"]:
+        """The labels of the next frame.
+
+        Args:
+            features: Of the next frame; normalized here.
+            labels: Where they are known; required for the first frame.
+
+        Returns:
+            `labels` where given, else the propagated ones.
+
+        Raises:
+            ValueError: If the first frame has no labels, a value is not finite, or a shape differs from the first frame's.
+        """
+        if self._first is None and labels is None:
+            raise ValueError("the first frame needs labels")
+        features = normalize_features(features[None])[0]
+        if self._first is not None and features.shape != self._first[0].shape:
+            raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
+        if labels is None:
+            labels = self._propagate(features)
+        else:
+            labels = labels.detach().float()
+            if labels.shape[1:] != features.shape[1:]:
+                raise ValueError(f"labels are {tuple(labels.shape)}, features {tuple(features.shape)}")
+        if self._first is None:
+            self._first = (features, labels)
+        else:
+            self._previous.append((features, labels))
+        return labels
+
+    def _propagate(self, features: Tensor) -> Tensor:
+        assert self._first is not None
+        missing = self.preset.previous_frames - len(self._previous) if self.preset.pad_with_first else 0
+        previous = [self._first] * missing + list(self._previous)
+        context = [self._first, *previous]
+        return propagate_normalized(
+            features,
+            [keys for keys, _ in context],
+            [values for _, values in context],
+            windows=[self.preset.first_window] + [self.preset.window] * len(previous),
+            top_k=self.preset.top_k,
+            temperature=self.preset.temperature,
+        )

@@ -1,0 +1,96 @@
+"""What an interrupted propagation needs to go on with the same bytes: how far it is, and the soft labels in memory."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mmssl.config import digest
+
+
+class State:
+    """The folder `state/` inside an output folder; it exists while the work is unfinished.
+
+    Args:
+        out: The output folder.
+        record: Everything that decides the result; work that was begun with another record starts over.
+    """
+
+    def __init__(self, out: Path, record: Mapping[str, Any]) -> None:
+        self._folder = out / "state"
+        self._summary = out / "summary.json"
+        self._file = self._folder / "labels.safetensors"
+        self._digest = digest(record)
+
+    def load(self) -> tuple[int, Float[Tensor, "previous channels h w"] | None]:
+        """Frames that are done, and the soft labels of the last of them; (0, None) where there is nothing to go on from."""
+        try:
+            with safe_open(self._file, framework="pt") as stored:
+                facts = stored.metadata() or {}
+                if facts.get("digest") == self._digest:
+                    return int(facts["frames_done"]), stored.get_tensor("labels")
+        except (OSError, SafetensorError):
+            pass
+        return 0, None
+
+    def save(self, frames_done: int, labels: Sequence[Float[Tensor, "channels h w"]]) -> None:
+        """Notes, in one step, that the masks of `frames_done` frames are written, and the labels that go on from there."""
+        facts = {"digest": self._digest, "frames_done": str(frames_done)}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._file, save({"labels": torch.stack(list(labels)).cpu().contiguous()}, metadata=facts))
+
+    def is_complete(self) -> bool:
+        """Whether the folder holds the finished result of this record."""
+        try:
+            return bool(json.loads(self._summary.read_text(encoding="utf-8"))["digest"] == self._digest)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def complete(self, facts: Mapping[str, Any]) -> None:
+        """Ends the work: writes `summary.json`, which also says what it was made from."""
+        write_json(self._summary, {**facts, "digest": self._digest})
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON, whole or not at all."""
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def digest_of_files(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of the names and bytes of the files in a folder; 16 hexadecimal digits."""
+    whole = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(below for below in path.iterdir() if below.is_file()):
+        whole.update(file.name.encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                whole.update(block)
+    return whole.hexdigest()[:16]
+
+
+def digest_of_weights(module: nn.Module) -> str:
+    """SHA-256 of a module's parameters and buffers, 16 hexadecimal digits."""
+    whole = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        whole.update(name.encode())
+        whole.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()[:16]
