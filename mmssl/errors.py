@@ -39,3 +39,11 @@ class TrainingError(MmsslError):
 
 class StageError(MmsslError):
     """A stage of a run cannot do its work: too many rejects, an input folder that is not what it should be."""
+
+
+class RetrievalError(MmsslError):
+    """Embeddings or an index are missing or damaged, or do not fit each other."""
+
+
+class EvaluationError(MmsslError):
+    """A protocol cannot score what it was given: no labels, a group in two splits, nothing to compare with."""

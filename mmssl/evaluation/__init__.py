@@ -1,1 +1,15 @@
 """Protocols that turn an encoder and a manifest into report rows, one file each."""
+
+from collections.abc import Callable
+
+from mmssl.config import Choice
+from mmssl.evaluation.knn import knn
+from mmssl.evaluation.report_row import ReportRow
+
+EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {"knn": knn}
+"""Called `evaluation(subject, **settings)`; the first metric that an evaluation gives is its main one."""
+
+EVALUATION_CHOICE = Choice(EVALUATIONS, "evaluation", provided=("subject",))
+
+BASELINES: dict[str, tuple[str, ...]] = {"knn": ("pixels", "random:")}
+"""Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""

@@ -1,0 +1,193 @@
+"""A table of embeddings with what is known of each clip, and how an encoder and a clip source make one."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from mmssl.data.dataset import ClipSource
+from mmssl.errors import RetrievalError
+from mmssl.progress import Progress
+from mmssl.retrieval.storage import read_folder, write_folder
+
+if TYPE_CHECKING:
+    from mmssl.models.loading import LoadedEncoder
+
+RECORD = "table.json"
+COLUMNS = ("ids", "row_ids", "labels", "splits", "groups")
+
+
+@dataclass(frozen=True)
+class EmbeddingTable:
+    """One embedding a clip, in the order of the source.
+
+    Args:
+        ids: Of the clips, unique.
+        embeddings: As the encoder gave them, not normalised; a memory map where the table was loaded.
+        row_ids: Manifest row of each clip.
+        labels: Class of each clip, or None.
+        splits: Split of each clip, or None.
+        groups: Clips of one source share it.
+        encoder: Reference of the encoder.
+        encoder_digest: Names the encoder's weights.
+        source_digest: Names the clips.
+
+    Raises:
+        RetrievalError: If the columns differ in length, an id stands twice, or a value is not finite.
+    """
+
+    ids: tuple[str, ...]
+    embeddings: Float32[np.ndarray, "items dim"]
+    row_ids: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    splits: tuple[str | None, ...]
+    groups: tuple[str, ...]
+    encoder: str
+    encoder_digest: str
+    source_digest: str
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in (*COLUMNS, "embeddings")}
+        if len(set(lengths.values())) > 1:
+            raise RetrievalError(f"an embedding table needs columns of one length, got {lengths}")
+        repeated = [id_ for id_, count in Counter(self.ids).items() if count > 1]
+        if repeated:
+            raise RetrievalError(
+                f"{len(repeated)} ids stand more than once in an embedding table, first {repeated[0]!r}"
+            )
+        bad = np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))
+        if len(bad):
+            raise RetrievalError(
+                f"{self.encoder}: the embeddings of {len(bad)} of {len(self)} clips are not finite, "
+                f"first of clip {self.ids[bad[0]]!r}; check the clip and the encoder's training"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return int(self.embeddings.shape[1])
+
+    def subset(self, positions: Sequence[int]) -> "EmbeddingTable":
+        """The table with the clips at some positions, in their order."""
+        columns = {name: tuple(getattr(self, name)[position] for position in positions) for name in COLUMNS}
+        embeddings = self.embeddings[np.asarray(positions, dtype=np.int64)]
+        return EmbeddingTable(
+            embeddings=embeddings,
+            encoder=self.encoder,
+            encoder_digest=self.encoder_digest,
+            source_digest=self.source_digest,
+            **columns,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes `embeddings.npy`, `items.parquet` and, last, `table.json`."""
+        items = pa.table({name[:-1]: pa.array(getattr(self, name), pa.string()) for name in COLUMNS})
+        facts = {
+            "encoder": self.encoder,
+            "encoder_digest": self.encoder_digest,
+            "source_digest": self.source_digest,
+            "count": len(self),
+            "dim": self.dim,
+        }
+
+        def write_embeddings(path: Path) -> None:
+            with path.open("wb") as file:
+                np.save(file, np.ascontiguousarray(self.embeddings))
+
+        writers = {"embeddings.npy": write_embeddings, "items.parquet": lambda path: pq.write_table(items, path)}
+        write_folder(folder, RECORD, facts, writers)
+
+    @classmethod
+    def load(cls, folder: Path) -> "EmbeddingTable":
+        """Reads a table; the embeddings are memory-mapped, read-only.
+
+        Raises:
+            RetrievalError: If there is no table, a file is damaged, or the files do not fit each other.
+        """
+        facts = read_folder(folder, RECORD, noun="embedding table")
+        try:
+            embeddings = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+            items = pq.read_table(folder / "items.parquet")
+            columns: dict[str, Any] = {name: tuple(items.column(name[:-1]).to_pylist()) for name in COLUMNS}
+            shape = (int(facts["count"]), int(facts["dim"]))
+            origin: dict[str, Any] = {key: str(facts[key]) for key in ("encoder", "encoder_digest", "source_digest")}
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise RetrievalError(f"{folder}: is damaged ({error!r}); embed again") from error
+        if embeddings.dtype != np.float32 or embeddings.shape != shape or items.num_rows != shape[0]:
+            raise RetrievalError(
+                f"{folder}: table.json says float32 {shape}, embeddings.npy holds {embeddings.dtype} "
+                f"{embeddings.shape} and items.parquet {items.num_rows} items; embed again"
+            )
+        return cls(embeddings=embeddings, **columns, **origin)
+
+
+def embed_clips(
+    loaded: "LoadedEncoder",
+    source: ClipSource,
+    *,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
+) -> EmbeddingTable:
+    """Embeds every clip as it is stored: the mean of its frames' embeddings.
+
+    Args:
+        loaded: The encoder; it is put into evaluation mode.
+        source: The clips; `epoch` 0 where it samples anew each epoch.
+        batch_size: Frames in one forward pass, > 0; a clip may be longer.
+        device: Where the encoder runs.
+
+    Raises:
+        RetrievalError: If there is no clip, or an embedding is not finite; the message names the clip.
+    """
+    if batch_size <= 0:
+        raise ValueError(f"batch_size must be positive, got {batch_size}")
+    items = list(source.items)
+    if not items:
+        raise RetrievalError("there is no clip to embed; look at the rejects of the stage that decoded")
+    encoder = loaded.encoder.to(device).eval()
+    num_frames = max(1, len(items[0].pts_seconds))
+    clips_per_batch = max(1, batch_size // num_frames)
+    embeddings = np.empty((len(items), encoder.dim), dtype=np.float32)
+    with torch.inference_mode(), Progress(f"embed {loaded.reference}", len(items), unit="clips") as progress:
+        for start in range(0, len(items), clips_per_batch):
+            positions = range(start, min(start + clips_per_batch, len(items)))
+            clips = source.clips(positions)
+            frames = clips.flatten(0, 1)
+            parts = [encoder(_to_unit(part, device)).float().cpu() for part in torch.split(frames, batch_size)]
+            means = torch.cat(parts).reshape(*clips.shape[:2], -1).mean(dim=1)
+            broken = torch.nonzero(~torch.isfinite(means).all(dim=1))
+            if len(broken):
+                clip_id = items[start + int(broken[0])].id
+                raise RetrievalError(
+                    f"{loaded.reference}: the embedding of clip {clip_id!r} is not finite; "
+                    f"look at the clip, and at the loss of the encoder's training"
+                )
+            embeddings[start : start + len(means)] = means.numpy()
+            progress.advance(len(means))
+    return EmbeddingTable(
+        ids=tuple(item.id for item in items),
+        embeddings=embeddings,
+        row_ids=tuple(item.row_id for item in items),
+        labels=tuple(item.label for item in items),
+        splits=tuple(item.split for item in items),
+        groups=tuple(item.group for item in items),
+        encoder=loaded.reference,
+        encoder_digest=loaded.digest,
+        source_digest=source.digest,
+    )
+
+
+def _to_unit(frames: Tensor, device: torch.device | str) -> Tensor:
+    """Uint8 pixels as float RGB in 0..1."""
+    return frames.to(device).float().div(255.0)
