@@ -1,0 +1,49 @@
+"""From a decoder's frame to RGB: color matrix and range, size, rotation."""
+
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from jaxtyping import UInt8
+from torch import Tensor
+
+from mmssl.media.video_file import Size
+
+
+class RgbConverter:
+    """Turns decoded frames into RGB.
+
+    The color matrix and range are those the frame names; where it names none, BT.601 and limited range, as FFmpeg
+    assumes. Resizing is bilinear with the filter widened by the scale when shrinking (antialiased), done on the stored
+    color planes before they become RGB.
+
+    Args:
+        quarter_turns: Counter-clockwise turns by 90 degrees that present a frame upright.
+        threads: Threads a conversion may use.
+    """
+
+    def __init__(self, *, quarter_turns: int = 0, threads: int = 1) -> None:
+        self.quarter_turns = quarter_turns % 4
+        self.threads = threads
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: VideoFrame, size: Size) -> UInt8[Tensor, "h w 3"]:
+        """One frame at a size, which is the size after rotation."""
+        height, width = size if self.quarter_turns % 2 == 0 else size[::-1]
+        rgb = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            interpolation=Interpolation.BILINEAR,
+            threads=self.threads,
+        )
+        plane = rgb.planes[0]
+        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)[:, : width * 3]
+        turned = np.rot90(pixels.reshape(height, width, 3), self.quarter_turns)
+        return torch.from_numpy(np.ascontiguousarray(turned))
+
+
+def quarter_turns(frame: VideoFrame) -> int:
+    """Counter-clockwise quarter turns that the file asks for when a frame is shown."""
+    return round(frame.rotation / 90) % 4
