@@ -1,1 +1,21 @@
 """Encoders and the heads that sit on them."""
+
+from collections.abc import Callable
+
+from mmssl.config import Choice
+from mmssl.models.colors import LabPatches, Pixels
+from mmssl.models.encoder import Encoder
+from mmssl.models.resnet import ResNet18
+from mmssl.models.small_resnet import SmallResNet
+from mmssl.models.timm_encoder import TimmEncoder
+
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "lab": LabPatches,
+    "pixels": Pixels,
+    "resnet18": ResNet18,
+    "small_resnet": SmallResNet,
+    "timm": TimmEncoder,
+}
+"""Encoders by name in a recipe."""
+
+ENCODER_CHOICE = Choice(ENCODERS, "encoder")

@@ -9,6 +9,9 @@ class Encoder(nn.Module):
 
     Encoders normalise their own input (and convert it to grey or Lab where they are made for that), so that no caller
     needs to know how. Attributes are set by the subclass.
+
+    Cell `i` of a feature map stands for the pixels from `i * stride` to `(i + 1) * stride`, and is centred on them unless
+    the subclass says otherwise; pixels that the last cell lacks repeat the image's edge.
     """
 
     dim: int
@@ -19,6 +22,9 @@ class Encoder(nn.Module):
 
     stride: int
     """Pixels of the input per cell of a feature map, both ways."""
+
+    input: str
+    """What it sees of an image: `rgb`, `lab` or `lightness` alone."""
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
         """Embeds RGB images in 0..1; the embeddings are not normalised."""

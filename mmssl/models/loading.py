@@ -1,0 +1,235 @@
+"""Encoders from references and on disk: a folder with `encoder.safetensors` and `card.json`, whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mmssl import __version__
+from mmssl.config import Spec, build, digest, normalized
+from mmssl.errors import CheckpointError, ConfigError
+from mmssl.models import ENCODER_CHOICE
+from mmssl.models.encoder import Encoder
+from mmssl.models.timm_encoder import load_timm_encoder
+
+WEIGHTS_FILE = "encoder.safetensors"
+CARD_FILE = "card.json"
+CHECKPOINT_FOLDER = "checkpoint"
+BUILT_IN = ("lab", "pixels")
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What there is to know of an encoder besides its weights.
+
+    Args:
+        spec: `{"name": entry of ENCODERS, settings}`.
+        input: What it sees of an image: `rgb`, `lab` or `lightness`.
+        stride: Pixels per cell of a feature map.
+        dim: Length of an embedding.
+        feature_dim: Channels of a feature map.
+        digest: Of spec and weights.
+        version: Of this package, when it was written.
+        facts: Whatever else was recorded, such as the recipe's digest and the steps of training.
+    """
+
+    spec: Spec
+    input: str
+    stride: int
+    dim: int
+    feature_dim: int
+    digest: str
+    version: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadedEncoder:
+    """An encoder in evaluation mode, and where it comes from.
+
+    Args:
+        encoder: Ready for use.
+        reference: What it was asked for by.
+        digest: Names spec and weights: encoders of one digest give the same results.
+        card: See `EncoderCard`.
+    """
+
+    encoder: Encoder
+    reference: str
+    digest: str
+    card: EncoderCard
+
+
+def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
+    """Loads the encoder that a reference names.
+
+    Args:
+        reference: A checkpoint folder, or the folder of a training stage that holds one; `lab` or `pixels`; `timm:NAME`
+            or `timm:NAME@FILE`; or `random:` and one of these, for its architecture with fresh weights.
+        seed: Of fresh weights; global randomness stays as it was.
+
+    Raises:
+        CheckpointError: If there is no such encoder, or it is damaged or of another make.
+    """
+    if reference.startswith("random:"):
+        spec = _spec_of(reference.removeprefix("random:"))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return _loaded(_build(spec, reference), spec, reference, {"weights": "random", "seed": seed})
+    if reference in BUILT_IN:
+        spec = normalized(reference)
+        return _loaded(_build(spec, reference), spec, reference, {"weights": "none"})
+    if reference.startswith("timm:"):
+        name, _, file = reference.removeprefix("timm:").partition("@")
+        try:
+            encoder = load_timm_encoder(name, Path(file) if file else None)
+        except ConfigError as error:
+            raise CheckpointError(f"{reference}: {error}") from error
+        return _loaded(encoder, {"name": "timm", "model": name}, reference, {"weights": file or "published"})
+    if reference == "default" or reference.startswith("open_clip:"):
+        raise CheckpointError(
+            f"{reference}: not available in this version; use a checkpoint folder, {', '.join(BUILT_IN)} or timm:NAME"
+        )
+    return _load_folder(reference)
+
+
+def save_encoder(folder: Path, encoder: Encoder, *, spec: Spec | str, facts: Mapping[str, Any]) -> EncoderCard:
+    """Writes an encoder to a folder in the place of what the folder holds; an interruption leaves the old or nothing.
+
+    Args:
+        folder: Its parent is made if need be.
+        encoder: Any of ENCODERS.
+        spec: What it was built from.
+        facts: JSON-like values for the card, nothing that depends on the clock.
+    """
+    weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    card = _card(encoder, normalized(spec), facts, weights)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "old"))
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    save_file(weights, partial / WEIGHTS_FILE)
+    (partial / CARD_FILE).write_text(json.dumps(asdict(card), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for path in (partial / WEIGHTS_FILE, partial / CARD_FILE):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return card
+
+
+def read_card(reference: str) -> EncoderCard:
+    """The card of a checkpoint folder, or of a training stage's folder that holds one.
+
+    Raises:
+        CheckpointError: If there is none, or it is not one of ours.
+    """
+    return _read_card(_folder(reference))
+
+
+def _folder(reference: str) -> Path:
+    folder = Path(reference)
+    for candidate in (folder, folder / CHECKPOINT_FOLDER):
+        if (candidate / CARD_FILE).is_file():
+            return candidate
+    if folder.exists():
+        raise CheckpointError(f"{reference}: is no checkpoint: expected a folder with {CARD_FILE} and {WEIGHTS_FILE}")
+    raise CheckpointError(
+        f"{reference}: no such encoder; expected a checkpoint folder, {', '.join(BUILT_IN)}, timm:NAME[@FILE], "
+        "or random: and one of these"
+    )
+
+
+def _read_card(folder: Path) -> EncoderCard:
+    path = folder / CARD_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        card = EncoderCard(**values)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: is damaged or not the card of an encoder: {error}") from error
+    if not isinstance(card.spec, dict) or not isinstance(card.spec.get("name"), str):
+        raise CheckpointError(f"{path}: is not the card of an encoder: it has no spec with a name")
+    return card
+
+
+def _load_folder(reference: str) -> LoadedEncoder:
+    folder = _folder(reference)
+    card = _read_card(folder)
+    path = folder / WEIGHTS_FILE
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: is missing or damaged: {error}") from error
+    if _digest(card.spec, weights) != card.digest:
+        raise CheckpointError(
+            f"{path}: the weights are not those that {CARD_FILE} was written for; copy the folder again"
+        )
+    with torch.random.fork_rng(devices=[]):
+        encoder = _build(card.spec, reference)
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: the weights do not fit {card.spec} as this version {__version__} builds it; "
+            f"they were written by version {card.version}"
+        ) from error
+    return LoadedEncoder(encoder.eval(), reference, card.digest, card)
+
+
+def _spec_of(reference: str) -> Spec:
+    if reference in BUILT_IN:
+        raise CheckpointError(f"random:{reference}: {reference} has no weights that could be random")
+    if reference.startswith("timm:"):
+        return {"name": "timm", "model": reference.removeprefix("timm:").partition("@")[0]}
+    return read_card(reference).spec
+
+
+def _build(spec: Spec, reference: str) -> Encoder:
+    try:
+        encoder: Encoder = build(spec, ENCODER_CHOICE)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{reference}: its encoder cannot be built: {'; '.join(str(error).splitlines())}"
+        ) from error
+    return encoder
+
+
+def _loaded(encoder: Encoder, spec: Spec, reference: str, facts: Mapping[str, Any]) -> LoadedEncoder:
+    card = _card(encoder, spec, facts, encoder.state_dict())
+    return LoadedEncoder(encoder.eval(), reference, card.digest, card)
+
+
+def _card(encoder: Encoder, spec: Spec, facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> EncoderCard:
+    return EncoderCard(
+        spec=spec,
+        input=encoder.input,
+        stride=encoder.stride,
+        dim=encoder.dim,
+        feature_dim=encoder.feature_dim,
+        digest=_digest(spec, weights),
+        version=__version__,
+        facts=dict(facts),
+    )
+
+
+def _digest(spec: Spec, weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over spec and weights; over spec and version for an encoder that is code alone."""
+    hashed = hashlib.sha256(digest(spec).encode())
+    if not weights:
+        hashed.update(__version__.encode())
+    for name, tensor in sorted(weights.items()):
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hashed.hexdigest()

@@ -1,0 +1,129 @@
+"""Any image model of timm, pretrained or from scratch."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mmssl.errors import CheckpointError, ConfigError
+from mmssl.models.encoder import Encoder
+from mmssl.models.image_input import fill_cells
+
+
+class TimmEncoder(Encoder):
+    """A timm model without its classifier; input normalisation is the model's own. Weights are random.
+
+    Convolutional networks centre their cells as they were made to, which for most is on every `stride`-th pixel.
+
+    Args:
+        model: Name in timm, such as `resnet50` or `vit_small_patch16_224.dino`.
+        stride: Pixels per cell; the deepest map of that stride is taken. The model's last map where not given.
+
+    Raises:
+        ConfigError: If timm has no such model, or the model no map of that stride.
+    """
+
+    def __init__(self, *, model: str, stride: int | None = None) -> None:
+        super().__init__()
+        self.model = create_timm_model(model)
+        config = self.model.pretrained_cfg
+        self.input = "rgb"
+        strides = [level["reduction"] for level in self.model.feature_info]
+        if stride is not None and stride not in strides:
+            raise ConfigError(f"stride is {stride}; {model} has maps of stride {sorted(set(strides))}")
+        self.stride = strides[-1] if stride is None else stride
+        self._level = max(level for level, reduction in enumerate(strides) if reduction == self.stride)
+        self._coarsest = max(strides)
+        self._whole = self._level == len(strides) - 1
+        self.feature_dim = int(self.model.feature_info[self._level]["num_chs"])
+        self.dim = int(
+            self.model.head_hidden_size if hasattr(self.model, "head_hidden_size") else self.model.num_features
+        )
+        self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(config["std"])[:, None, None], persistent=False)
+
+    mean: Tensor
+    std: Tensor
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
+        """The model's pooled embedding."""
+        embeddings: Tensor = self.model(self._seen(images))
+        return embeddings
+
+    def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
+        """Feature maps; see `Encoder`."""
+        height, width = (-(-side // self.stride) for side in images.shape[-2:])
+        maps: list[Tensor] = self.model.forward_intermediates(
+            self._seen(images), indices=[self._level], norm=self._whole, output_fmt="NCHW", intermediates_only=True
+        )
+        return maps[0][:, :, :height, :width]
+
+    def _seen(self, images: Tensor) -> Tensor:
+        return (fill_cells(images, self._coarsest) - self.mean) / self.std
+
+
+def create_timm_model(name: str, *, pretrained: bool = False) -> Any:
+    """A timm model without classifier that takes images of any size.
+
+    Raises:
+        ConfigError: If timm has no such model.
+        CheckpointError: If its weights are wanted and cannot be had.
+    """
+    import timm
+
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name.split('.')[0]}*")[:5]
+        raise ConfigError(
+            f"timm has no model {name!r}" + (f"; it has {close}" if close else "; see timm.list_models()")
+        )
+    flexible = {"dynamic_img_size": True} if name.startswith(("vit", "deit", "eva", "beit")) else {}
+    try:
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, **flexible)
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise CheckpointError(
+            f"timm:{name}: its weights are not on this machine and could not be fetched ({type(error).__name__}); "
+            f"bring the file and give timm:{name}@FILE, or random:timm:{name} for random weights"
+        ) from error
+
+
+def load_timm_encoder(name: str, weights: Path | None = None) -> TimmEncoder:
+    """A timm model with its published weights, or with those of a file.
+
+    Args:
+        name: Name in timm.
+        weights: `.safetensors`, or a file that torch can load without running code.
+
+    Raises:
+        ConfigError: If timm has no such model.
+        CheckpointError: If the weights cannot be had, read, or do not fit.
+    """
+    encoder = TimmEncoder(model=name)
+    if weights is None:
+        encoder.model = create_timm_model(name, pretrained=True)
+        return encoder
+    if not weights.is_file():
+        raise CheckpointError(f"{weights}: there is no such file of weights for timm:{name}")
+    from timm.models import load_state_dict
+
+    try:
+        state = load_state_dict(str(weights), weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{weights}: cannot be read as weights: {str(error).splitlines()[0]}") from error
+    _fit(encoder.model, state, f"{weights} for timm:{name}")
+    return encoder
+
+
+def _fit(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    misshapen = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    if missing or misshapen:
+        raise CheckpointError(
+            f"{what}: the weights are of another model: {len(missing)} of {len(wanted)} tensors are missing and "
+            f"{len(misshapen)} have another shape, such as {(missing + misshapen)[0]}"
+        )
+    model.load_state_dict({key: state[key] for key in wanted})
