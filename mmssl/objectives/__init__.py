@@ -1,1 +1,14 @@
 """Training objectives, one file each."""
+
+from mmssl.config import Choice
+from mmssl.objectives.objective import Objective
+from mmssl.objectives.simclr import SimCLR
+from mmssl.objectives.video_colorization import VideoColorization
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "simclr": SimCLR,
+    "video_colorization": VideoColorization,
+}
+"""Objectives by name in a recipe."""
+
+OBJECTIVE_CHOICE = Choice(OBJECTIVES, "objective", provided=("encoder",))

@@ -33,6 +33,12 @@ class Objective(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    def prepare(self, batch: Batch) -> None:
+        """Sets what has to be found in data before training, such as color clusters, in buffers.
+
+        Called once, before the first step of a new run and not when one is resumed; all processes are given the same batch.
+        """
+
     def forward(self, batch: Batch) -> Output:
         """Computes the loss of a batch, whose keys are those of the view."""
         raise NotImplementedError
