@@ -16,8 +16,8 @@ from PIL import Image
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
-FPS = 24.0
-"""DAVIS was filmed at 24 frames a second; its frames carry no times."""
+FPS = 25.0
+"""The frames carry no times; a folder of images is played at this speed."""
 
 
 def rows(root: Path, *, year: str | None = None, resolution: str = "480p") -> Iterator[ManifestRow]:
@@ -55,12 +55,12 @@ def _sequences(file: Path) -> list[str]:
 def _row(root: Path, name: str, resolution: str, *, split: str) -> ManifestRow:
     frames = sorted((root / "JPEGImages" / resolution / name).glob("*.jpg"))
     masks = root / "Annotations" / resolution / name
-    extra: dict[str, object] = {"fps_assumed": True}
+    extra: dict[str, object] = {}
     first = masks / f"{frames[0].stem}.png"
     if first.is_file():
         with Image.open(first) as image:
             values = [value for _, value in image.getcolors() or ()]
-        extra |= {"masks": masks.relative_to(root).as_posix(), "mask_values": sorted(set(values) - {0, (0, 0, 0)})}
+        extra = {"masks": masks.relative_to(root).as_posix(), "mask_values": sorted(set(values) - {0, (0, 0, 0)})}
     with Image.open(frames[0]) as image:
         width, height = image.size
     return ManifestRow(

@@ -301,7 +301,7 @@ def _write_files(out: Path, number: int, scene: _Scene, num_frames: int, fps: fl
             time = frame / (num_frames - 1)
             image, labels = scene.draw(time)
             video.write(torch.from_numpy(image).permute(2, 0, 1))
-            write_index_png(masks / f"{frame:05}.png", labels)
+            write_index_png(masks / f"{frame:05}.png", torch.from_numpy(labels))
             frames[str(frame)] = _keypoints(scene, time, labels)
             visible[frame] = [(labels == index + 1).sum() for index in range(len(scene.objects))]
     names = [f"{index + 1}/{point}" for index, shape in enumerate(scene.objects) for point in _landmarks(shape.kind)]
