@@ -45,7 +45,7 @@ def check(
 
     faults = check_manifest(file, read_data=read_data)
     for fault in faults:
-        print(f"{file}:{fault.line}: {fault.row_id}: {fault.message}")
+        print(fault.text(file))
     print(f"{file}: {len(faults) or 'no'} fault{'' if len(faults) == 1 else 's'}", file=sys.stderr)
     if faults:
         raise typer.Exit(2)

@@ -33,7 +33,7 @@ def registries() -> dict[str, Mapping[str, Any]]:
     from mmssl.media.sampling import SAMPLERS
     from mmssl.models import ENCODERS
     from mmssl.objectives import OBJECTIVES
-    from mmssl.propagation import PRESETS
+    from mmssl.propagation.presets import PRESETS
     from mmssl.stages import STAGES
     from mmssl.views import VIEWS
 

@@ -28,7 +28,7 @@ class RunContext:
         stage: The stage's own name in the recipe.
         seed: The recipe's seed.
         workers: Processes that a stage may use; its output must not depend on it.
-        recipe_digest: Digest of the recipe with its overrides.
+        recipe_digest: Digest of the settings of this stage and of all that it reads, and of the seed.
         folders: Folder of each earlier stage, by its name.
     """
 

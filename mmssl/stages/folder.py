@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmssl.errors import StageError
+from mmssl.files import sync
+
+LEFTOVERS = (".*.partial", ".*.retired")
+"""Temporary files and folders that a killed process may have left."""
 
 
 @contextmanager
@@ -43,16 +47,18 @@ def partial_folder(out: Path, name: str) -> Path:
 
 
 def publish(partial: Path, final: Path) -> None:
-    """Puts a finished folder in place: every file on the disk, then one rename."""
-    for file in sorted(partial.rglob("*")):
-        _sync(file)
-    _sync(partial)
+    """Puts a finished folder in place: no temporary file left in it, every file on the disk, then one rename."""
+    for pattern in LEFTOVERS:
+        for file in list(partial.rglob(pattern)):
+            remove(file)
+    for file in (*partial.rglob("*"), partial):
+        sync(file)
     old = final.with_name(f".{final.name}.old")
     remove(old)
     if final.exists():
         final.replace(old)
     partial.replace(final)
-    _sync(final.parent)
+    sync(final.parent)
     remove(old)
 
 
@@ -62,11 +68,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

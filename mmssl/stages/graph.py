@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from mmssl.config import Fault, KeyPath, Recipe, bind, marked, suggest
+from mmssl.data.manifest import read_manifest
 from mmssl.errors import MmsslError
 from mmssl.stages.context import Input
 
@@ -143,7 +144,6 @@ def check_recipe(recipe: Recipe, *, stages: Mapping[str, Stage], media: bool = T
 
 def _manifest_faults(path: Path, *, media: bool) -> list[str]:
     from mmssl.data.checking import check_manifest
-    from mmssl.data.manifest import read_manifest
 
     if not path.is_file():
         return [f"no manifest at {path} (looked in {Path.cwd()}); `mmssl manifest build` makes one"]
@@ -152,7 +152,7 @@ def _manifest_faults(path: Path, *, media: bool) -> list[str]:
         faults = check_manifest(path) if media else []
     except MmsslError as error:
         return [str(error)]
-    return [f"{path}:{fault.line}: {fault.row_id}: {fault.message}" for fault in faults]
+    return [fault.text(path) for fault in faults]
 
 
 def bound_settings(node: Node, stages: Mapping[str, Stage], folders: Mapping[str, Path]) -> dict[str, Any]:

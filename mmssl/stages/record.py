@@ -1,7 +1,6 @@
 """`stage.json`: what a stage's output was made from, by which the runner tells whether it is still current."""
 
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from pydantic_core import to_jsonable_python
 
 import mmssl
 from mmssl.config import digest
-from mmssl.stages.graph import Node, Stage, complete_settings, inputs_of
+from mmssl.data.manifest import EXTRA_PATHS, read_manifest
+from mmssl.files import atomic_file
+from mmssl.stages.graph import Graph, Node, Stage, complete_settings, inputs_of
 
 FILE = "stage.json"
 
@@ -58,6 +59,17 @@ def record_of(node: Node, stages: Mapping[str, Stage], *, seed: int, digests: Ma
     return Record(node.kind, settings, inputs, seed, mmssl.__version__)
 
 
+def settings_digest(graph: Graph, node: Node, stages: Mapping[str, Stage]) -> str:
+    """Names the part of a recipe that a stage's output follows from: its settings, those of all stages it reads, the seed."""
+    by_name = {other.name: other for other in graph.nodes}
+    needed, waiting = {}, [node.name]
+    while waiting:
+        name = waiting.pop()
+        needed[name] = [by_name[name].kind, to_jsonable_python(complete_settings(by_name[name], stages))]
+        waiting += [above for above in by_name[name].inputs if above not in needed]
+    return digest([graph.seed, needed])
+
+
 def write_record(folder: Path, record: Record, *, seconds: float | None) -> None:
     """Writes `stage.json`; `seconds` is None while the stage is not finished."""
     content = {
@@ -67,12 +79,8 @@ def write_record(folder: Path, record: Record, *, seconds: float | None) -> None
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-    partial = folder / f".{FILE}.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE)
+    with atomic_file(folder / FILE) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -86,12 +94,10 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def manifest_digest(path: Path) -> str:
     """Digest of a manifest's rows and of the size and time of every file they name."""
-    from mmssl.data.manifest import read_manifest
-
     manifest = read_manifest(path)
     facts = []
     for row in manifest.rows:
-        extra = [path.parent / str(row.extra[key]) for key in ("masks", "keypoints") if key in row.extra]
+        extra = [path.parent / str(row.extra[key]) for key in EXTRA_PATHS if key in row.extra]
         facts.append([to_jsonable_python(row), *(_stat(file) for file in (manifest.resolve(row), *extra))])
     return digest(facts)
 

@@ -12,11 +12,13 @@ from pydantic_core import to_jsonable_python
 import mmssl
 from mmssl.config import Recipe, digest, load_recipe, suggest
 from mmssl.errors import ConfigError, MmsslError, StageError
+from mmssl.files import atomic_file
+from mmssl.report.page import write_report
 from mmssl.stages import STAGES
 from mmssl.stages.context import RunContext
 from mmssl.stages.folder import partial_folder, publish, remove, run_lock
 from mmssl.stages.graph import Graph, Node, Stage, bound_settings, check_recipe, read_graph
-from mmssl.stages.record import Record, read_record, record_of, write_record
+from mmssl.stages.record import Record, read_record, record_of, settings_digest, write_record
 
 RUNS = Path("runs")
 
@@ -60,19 +62,29 @@ def run_recipe(
         wanted = graph.nodes[: names.index(until) + 1] if until is not None else graph.nodes
         current: dict[str, str] = {}
         _write_run(out, recipe, graph, current, overrides)
-        for node in wanted:
+        for node in graph.nodes:
+            if not all(name in current for name in node.inputs):
+                continue
             record = record_of(node, stages, seed=graph.seed, digests=current)
-            context = _context(graph, node, out, workers=workers, recipe=recipe)
+            if node not in wanted and read_record(out / node.name).get("digest") != record.digest:
+                continue
+            context = _context(graph, node, out, workers=workers, stages=stages)
             _run_stage(node, record, context, out, recipe, stages)
             current[node.name] = record.digest
             _write_run(out, recipe, graph, current, overrides)
-        return _write_report(out)
+        return write_report(out)
 
 
-def _context(graph: Graph, node: Node, out: Path, *, workers: int, recipe: Recipe) -> RunContext:
+def _context(graph: Graph, node: Node, out: Path, *, workers: int, stages: Mapping[str, Stage]) -> RunContext:
     above = [other.name for other in graph.nodes[: graph.nodes.index(node)]]
-    folders = {name: out / name for name in above}
-    return RunContext(graph.name, node.name, graph.seed, workers, digest(recipe.values), folders)
+    return RunContext(
+        run=graph.name,
+        stage=node.name,
+        seed=graph.seed,
+        workers=workers,
+        recipe_digest=settings_digest(graph, node, stages),
+        folders={name: out / name for name in above},
+    )
 
 
 def _run_stage(
@@ -113,15 +125,8 @@ def _write_run(out: Path, recipe: Recipe, graph: Graph, current: Mapping[str, st
         "version": mmssl.__version__,
         "stages": list(current),
     }
-    partial = out / ".run.json.partial"
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    partial.replace(out / "run.json")
-
-
-def _write_report(out: Path) -> Path:
-    from mmssl.report.page import write_report
-
-    return write_report(out)
+    with atomic_file(out / "run.json") as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def _say(node: Node, state: str) -> None:

@@ -14,8 +14,6 @@ from mmssl.stages.context import Input, RunContext
 from mmssl.stages.graph import Stage
 from mmssl.stages.run import run_recipe
 
-pytest.importorskip("mmssl.report.page")
-
 CALLS: list[str] = []
 
 
