@@ -1,5 +1,9 @@
 """What a run is made of: each stage turns folders into one folder, whole or not at all."""
 
+from mmssl.stages.decode import decode
+from mmssl.stages.embed import embed
+from mmssl.stages.evaluate import evaluate
 from mmssl.stages.graph import Stage
+from mmssl.stages.index import index
 
-STAGES: dict[str, Stage] = {}
+STAGES: dict[str, Stage] = {"decode": decode, "embed": embed, "index": index, "evaluate": evaluate}

@@ -1,0 +1,127 @@
+"""The embed stage: clips and encoders -> a table of embeddings for each encoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import Field
+from torch import Tensor
+
+from mmssl.data.dataset import ClipItem, ClipSource
+from mmssl.evaluation.evaluate import folder_name
+from mmssl.models.loading import LoadedEncoder, load_encoder
+from mmssl.report.section import Section, Table, write_section
+from mmssl.retrieval.embeddings import RECORD, EmbeddingTable, embed_clips
+from mmssl.stages.context import Input, RunContext
+from mmssl.stages.decode import open_clips
+from mmssl.stages.folder import remove
+
+EncoderReference = Annotated[str, Input("train")]
+
+PARTS = ".parts"
+
+
+def embed(
+    out: Path,
+    context: RunContext,
+    *,
+    clips: Annotated[Path, Input("decode")],
+    encoders: list[EncoderReference],
+    batch_size: Annotated[int, Field(gt=0)] = 64,
+    clips_per_part: Annotated[int, Field(gt=0)] = 256,
+) -> None:
+    """Embeds every clip by every encoder.
+
+    Args:
+        out: Gets a folder with an `EmbeddingTable` for each encoder, and the section of the report.
+        context: Facts of the run.
+        clips: Folder of a decode stage.
+        encoders: References, such as `$tracker`, `random:$tracker`, `pixels`.
+        batch_size: Frames in one forward pass.
+        clips_per_part: Clips that an interrupted run need not embed again.
+    """
+    source = open_clips(clips)
+    rows: list[tuple[str | int, ...]] = []
+    for reference in encoders:
+        name = context.label(reference)
+        folder = out / folder_name(name)
+        if not (folder / RECORD).exists():
+            loaded = replace(load_encoder(encoder_reference(reference), seed=context.seed), reference=name)
+            table = _embed_in_parts(folder, loaded, source, batch_size=batch_size, clips_per_part=clips_per_part)
+            remove(folder / PARTS)
+            table.save(folder)
+        remove(folder / PARTS)
+        table = EmbeddingTable.load(folder)
+        rows.append((name, len(table), table.dim, table.encoder_digest))
+    write_section(
+        out,
+        Section("Embeddings", (Table(("encoder", "clips", "numbers in an embedding", "digest of the weights"), tuple(rows)),)),
+    )
+
+
+def encoder_reference(reference: str) -> str:
+    """A reference as `load_encoder` takes it, where it may also be the folder of a train stage."""
+    prefix, _, path = reference.rpartition(":")
+    if (Path(path) / "checkpoint").is_dir():
+        return f"{prefix}:{path}/checkpoint" if prefix else f"{path}/checkpoint"
+    return reference
+
+
+def tables_of(folder: Path) -> dict[str, EmbeddingTable]:
+    """The tables of an embed stage by folder name; or the one that the folder itself is, by its own name.
+
+    Raises:
+        RetrievalError: If there is none, or a file is damaged.
+    """
+    found = [file.parent for file in sorted(folder.glob(f"*/{RECORD}"))]
+    return {table.name: EmbeddingTable.load(table) for table in found or [folder]}
+
+
+def _embed_in_parts(
+    folder: Path, loaded: LoadedEncoder, source: ClipSource, *, batch_size: int, clips_per_part: int
+) -> EmbeddingTable:
+    parts = []
+    for start in range(0, len(source), clips_per_part):
+        part = folder / PARTS / f"{start:09}"
+        if not (part / RECORD).exists():
+            positions = range(start, min(start + clips_per_part, len(source)))
+            embed_clips(loaded, _Part(source, positions), batch_size=batch_size).save(part)
+        parts.append(EmbeddingTable.load(part))
+    return joined(parts)
+
+
+def joined(parts: Sequence[EmbeddingTable]) -> EmbeddingTable:
+    """Tables of one encoder and one source, end to end."""
+
+    def column(name: str) -> tuple[str, ...]:
+        return tuple(entry for part in parts for entry in getattr(part, name))
+
+    names = ("ids", "row_ids", "labels", "splits", "groups")
+    embeddings = np.concatenate([part.embeddings for part in parts])
+    return replace(parts[0], embeddings=embeddings, **{name: column(name) for name in names})
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some clips of a source, as a source."""
+
+    source: ClipSource
+    positions: Sequence[int]
+
+    @property
+    def items(self) -> Sequence[ClipItem]:
+        items = self.source.items
+        return [items[position] for position in self.positions]
+
+    @property
+    def digest(self) -> str:
+        return self.source.digest
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+        return self.source.clips([self.positions[index] for index in indices], epoch=epoch)

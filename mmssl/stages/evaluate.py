@@ -1,0 +1,82 @@
+"""The evaluate stage: encoders before data by one protocol, with baselines beside."""
+
+from pathlib import Path
+from typing import Annotated
+
+from mmssl.config import Spec, normalized
+from mmssl.data.manifest import read_manifest
+from mmssl.errors import StageError
+from mmssl.evaluation import EVALUATION_CHOICE
+from mmssl.evaluation.evaluate import evaluate as score
+from mmssl.report.section import Block, Images, Picture, Scores, Section, Text, Video, write_section
+from mmssl.stages.context import Input, RunContext
+from mmssl.stages.decode import ManifestFile, open_clips
+from mmssl.stages.embed import EncoderReference, encoder_reference, tables_of
+
+PICTURES = (".png", ".jpg", ".gif")
+SHOWN_FILES = 24
+
+
+def evaluate(
+    out: Path,
+    context: RunContext,
+    *,
+    encoders: list[EncoderReference],
+    evaluation: Annotated[Spec | str, EVALUATION_CHOICE],
+    clips: Annotated[Path, Input("decode")] | None = None,
+    manifest: ManifestFile | None = None,
+    embeddings: Annotated[Path, Input("embed")] | None = None,
+    baselines: bool = True,
+) -> None:
+    """Scores encoders, and what stands beside them: chance, raw pixels, random weights.
+
+    Args:
+        out: Gets `rows.jsonl`, what the evaluation draws, and the section of the report.
+        context: Facts of the run.
+        encoders: References, such as `$tracker`, `timm:resnet18`, `lab`.
+        evaluation: Which protocol, with its settings.
+        clips: Folder of a decode stage, for evaluations that embed clips.
+        manifest: For evaluations that read media files.
+        embeddings: Folder of an embed stage, whose tables are used instead of embedding again.
+        baselines: Whether to score the evaluation's baselines too.
+
+    Raises:
+        StageError: If there are neither clips nor a manifest.
+    """
+    if clips is None and manifest is None:
+        raise StageError("there is nothing to evaluate on; give `clips: $NAME` of a decode stage, or a manifest")
+    read = read_manifest(manifest) if manifest is not None else None
+    rows = score(
+        [encoder_reference(reference) for reference in encoders],
+        evaluation,
+        dataset=read.name if read is not None else context.label(str(clips)),
+        manifest=read,
+        clips=open_clips(clips) if clips is not None else None,
+        tables=list(tables_of(embeddings).values()) if embeddings is not None else [],
+        run=context.run,
+        recipe_digest=context.recipe_digest,
+        seed=context.seed,
+        out=out,
+        baselines=baselines,
+        label=context.label,
+    )
+    name = str(normalized(evaluation)["name"])
+    protocols = "\n\n".join(dict.fromkeys(row.protocol for row in rows if not row.baseline))
+    blocks: tuple[Block, ...] = (Scores(tuple(rows)), Text(protocols), *_drawn(out))
+    write_section(out, Section(f"Evaluation: {name}", blocks))
+
+
+def _drawn(out: Path) -> list[Block]:
+    """Videos and pictures that the evaluation left in its folders."""
+    files = [file.relative_to(out) for file in sorted(out.rglob("*")) if not file.name.startswith(".")]
+    videos = [file for file in files if file.suffix == ".mp4"]
+    pictures = [file for file in files if file.suffix in PICTURES and "masks" not in file.parts]
+    blocks: list[Block] = [Video(str(file), _caption(file)) for file in videos[:SHOWN_FILES]]
+    if pictures:
+        shown = tuple(Picture(str(file), _caption(file)) for file in pictures[:SHOWN_FILES])
+        blocks.append(Images(shown))
+    return blocks
+
+
+def _caption(file: Path) -> str:
+    return " ".join(file.with_suffix("").parts)
