@@ -6,7 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
-from mmssl.errors import ConfigError
+from mmssl.errors import ConfigError, MmsslError
 
 Spec = dict[str, Any]
 """`{"name": an entry of a registry, setting: value, ...}`."""
@@ -199,7 +199,10 @@ def build(spec: Spec | str, choice: Choice, **provided: Any) -> Any:
 def bind(
     function: Callable[..., Any], settings: Mapping[str, Any], *, provided: Collection[str] = (), path: KeyPath = ()
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """Fits settings to a function's signature: the converted values, and everything that is wrong."""
+    """Fits settings to a function's signature: the converted values, and everything that is wrong.
+
+    A parameter that is a dataclass takes a mapping of that dataclass's own settings.
+    """
     parameters = {
         name: parameter
         for name, parameter in inspect.signature(function).parameters.items()
@@ -214,6 +217,10 @@ def bind(
             faults.append(Fault((*path, name), message))
             continue
         hint = hints.get(name, Any)
+        if is_dataclass(hint) and isinstance(value, dict):
+            values[name], nested = _made(hint, value, path=(*path, name))
+            faults += nested
+            continue
         nested = [
             fault
             for below, choice, spec in marked(hint, value, Choice)
@@ -229,6 +236,17 @@ def bind(
         if parameter.default is parameter.empty and name not in settings:
             faults.append(Fault((*path, name), "is missing and has no default"))
     return values, faults
+
+
+def _made(kind: Any, settings: Mapping[str, Any], *, path: KeyPath) -> tuple[Any, list[Fault]]:
+    """A dataclass from its settings, and everything that is wrong; None where something is."""
+    values, faults = bind(kind, settings, path=path)
+    if faults:
+        return None, faults
+    try:
+        return kind(**values), []
+    except (ValueError, MmsslError) as error:
+        return None, [Fault(path, str(error))]
 
 
 def _converted(hint: Any, value: Any) -> Any:

@@ -1,3 +1,4 @@
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,28 @@ def test_bind_uses_constraints_and_element_positions() -> None:
     assert [fault.path for fault in faults] == [("sizes", 1), ("share",)]
     assert not values
     assert bind(function, {"sizes": ["1", 2]}) == ({"sizes": [1, 2]}, [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    steps: int
+    head: Annotated[Spec, HEADS] = field(default_factory=lambda: {"name": "head"})
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigError(f"steps must be at least 1, got {self.steps}")
+
+
+def test_bind_makes_dataclasses_and_looks_into_them() -> None:
+    def function(*, pace: Pace) -> None: ...
+
+    assert bind(function, {"pace": {"steps": "3", "head": "head"}}) == ({"pace": Pace(steps=3)}, [])
+    _, faults = bind(function, {"pace": {"stps": 3, "head": "hed"}})
+    assert [fault.path for fault in faults] == [("pace", "stps"), ("pace", "head"), ("pace", "steps")]
+    _, faults = bind(function, {"pace": {"steps": 0}})
+    assert faults == [Fault(("pace",), "steps must be at least 1, got 0")]
+    _, faults = bind(function, {"pace": 3})
+    assert [fault.path for fault in faults] == [("pace",)]
 
 
 def test_marked_finds_marks_inside_unions_lists_and_dicts() -> None:

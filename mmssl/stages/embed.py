@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,7 +14,7 @@ from mmssl.data.dataset import ClipItem, ClipSource
 from mmssl.evaluation.evaluate import folder_name
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.report.section import Section, Table, write_section
-from mmssl.retrieval.embeddings import RECORD, EmbeddingTable, embed_clips
+from mmssl.retrieval.embeddings import COLUMNS, RECORD, EmbeddingTable, embed_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.decode import open_clips
 from mmssl.stages.folder import remove
@@ -49,7 +49,7 @@ def embed(
         name = context.label(reference)
         folder = out / folder_name(name)
         if not (folder / RECORD).exists():
-            loaded = replace(load_encoder(encoder_reference(reference), seed=context.seed), reference=name)
+            loaded = replace(load_encoder(reference, seed=context.seed), reference=name)
             table = _embed_in_parts(folder, loaded, source, batch_size=batch_size, clips_per_part=clips_per_part)
             remove(folder / PARTS)
             table.save(folder)
@@ -58,16 +58,11 @@ def embed(
         rows.append((name, len(table), table.dim, table.encoder_digest))
     write_section(
         out,
-        Section("Embeddings", (Table(("encoder", "clips", "numbers in an embedding", "digest of the weights"), tuple(rows)),)),
+        Section(
+            "Embeddings",
+            (Table(("encoder", "clips", "numbers in an embedding", "digest of the weights"), tuple(rows)),),
+        ),
     )
-
-
-def encoder_reference(reference: str) -> str:
-    """A reference as `load_encoder` takes it, where it may also be the folder of a train stage."""
-    prefix, _, path = reference.rpartition(":")
-    if (Path(path) / "checkpoint").is_dir():
-        return f"{prefix}:{path}/checkpoint" if prefix else f"{path}/checkpoint"
-    return reference
 
 
 def tables_of(folder: Path) -> dict[str, EmbeddingTable]:
@@ -95,13 +90,10 @@ def _embed_in_parts(
 
 def joined(parts: Sequence[EmbeddingTable]) -> EmbeddingTable:
     """Tables of one encoder and one source, end to end."""
-
-    def column(name: str) -> tuple[str, ...]:
-        return tuple(entry for part in parts for entry in getattr(part, name))
-
-    names = ("ids", "row_ids", "labels", "splits", "groups")
-    embeddings = np.concatenate([part.embeddings for part in parts])
-    return replace(parts[0], embeddings=embeddings, **{name: column(name) for name in names})
+    columns: dict[str, Any] = {
+        name: tuple(entry for part in parts for entry in getattr(part, name)) for name in COLUMNS
+    }
+    return replace(parts[0], embeddings=np.concatenate([part.embeddings for part in parts]), **columns)
 
 
 @dataclass(frozen=True)

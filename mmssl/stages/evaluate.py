@@ -11,7 +11,7 @@ from mmssl.evaluation.evaluate import evaluate as score
 from mmssl.report.section import Block, Images, Picture, Scores, Section, Text, Video, write_section
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.decode import ManifestFile, open_clips
-from mmssl.stages.embed import EncoderReference, encoder_reference, tables_of
+from mmssl.stages.embed import EncoderReference, tables_of
 
 PICTURES = (".png", ".jpg", ".gif")
 SHOWN_FILES = 24
@@ -47,7 +47,7 @@ def evaluate(
         raise StageError("there is nothing to evaluate on; give `clips: $NAME` of a decode stage, or a manifest")
     read = read_manifest(manifest) if manifest is not None else None
     rows = score(
-        [encoder_reference(reference) for reference in encoders],
+        encoders,
         evaluation,
         dataset=read.name if read is not None else context.label(str(clips)),
         manifest=read,

@@ -143,13 +143,15 @@ def check_recipe(recipe: Recipe, *, stages: Mapping[str, Stage], media: bool = T
 
 
 def _manifest_faults(path: Path, *, media: bool) -> list[str]:
-    from mmssl.data.checking import check_manifest
-
     if not path.is_file():
         return [f"no manifest at {path} (looked in {Path.cwd()}); `mmssl manifest build` makes one"]
     try:
         read_manifest(path)
-        faults = check_manifest(path) if media else []
+        if not media:
+            return []
+        from mmssl.data.checking import check_manifest
+
+        faults = check_manifest(path)
     except MmsslError as error:
         return [str(error)]
     return [fault.text(path) for fault in faults]

@@ -93,9 +93,7 @@ def _thumbnail(out: Path, source: ClipStore, place: int) -> str:
     if not (out / file).exists():
         clip = source.clips([place])[0]
         width = max(1, round(THUMBNAIL_HEIGHT * clip.shape[3] / clip.shape[2]))
-        small = interpolate(
-            clip[len(clip) // 2][None], (THUMBNAIL_HEIGHT, width), mode="bilinear", antialias=True
-        )
+        small = interpolate(clip[len(clip) // 2][None], (THUMBNAIL_HEIGHT, width), mode="bilinear", antialias=True)
         (out / "clips").mkdir(exist_ok=True)
         with atomic_file(out / file) as partial:
             write_png(partial, small[0])
