@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from mmssl.config import Fault, KeyPath, Recipe, bind, marked, suggest
+from mmssl.data.checking import check_manifest
 from mmssl.data.manifest import read_manifest
 from mmssl.errors import MmsslError
 from mmssl.stages.context import Input
@@ -147,11 +148,7 @@ def _manifest_faults(path: Path, *, media: bool) -> list[str]:
         return [f"no manifest at {path} (looked in {Path.cwd()}); `mmssl manifest build` makes one"]
     try:
         read_manifest(path)
-        if not media:
-            return []
-        from mmssl.data.checking import check_manifest
-
-        faults = check_manifest(path)
+        faults = check_manifest(path) if media else []
     except MmsslError as error:
         return [str(error)]
     return [fault.text(path) for fault in faults]
