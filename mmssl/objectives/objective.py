@@ -29,6 +29,9 @@ class Objective(nn.Module):
     source: ClassVar[str]
     """Where the method comes from, as `mmssl list objectives` prints it."""
 
+    looks_across_batch: ClassVar[bool] = False
+    """Whether the loss of an item depends on the other items of its batch, so that micro-batches are not one batch."""
+
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder

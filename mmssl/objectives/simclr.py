@@ -12,9 +12,6 @@ from mmssl.objectives.objective import Batch, Objective, Output
 class SimCLR(Objective):
     """Compares each view with every view of the batch, that of all processes.
 
-    BatchNorm counts each process's own views alone; convert the objective with `torch.nn.SyncBatchNorm` where batches are
-    small.
-
     Args:
         encoder: See `Objective`.
         temperature: Of the softmax; 0.1, and 0.5 for CIFAR.
@@ -24,6 +21,7 @@ class SimCLR(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "simclr"}
     source = "Chen et al. 2020, arXiv:2002.05709"
+    looks_across_batch = True
 
     def __init__(
         self, encoder: Encoder, *, temperature: float = 0.1, hidden_dim: int | None = None, projection_dim: int = 128

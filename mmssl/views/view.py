@@ -1,6 +1,6 @@
 """What a view is to the loop."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import UInt8
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from mmssl.functional.random import ItemRandom
 
 
+@runtime_checkable
 class View(Protocol):
     """Turns decoded clips into the tensors an objective trains on, a whole batch at a time.
 

@@ -1,0 +1,94 @@
+"""The batches of a training, in an order that depends on seed and epoch alone."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from mmssl.data.dataset import ClipSource
+from mmssl.functional.random import ItemRandom
+from mmssl.objectives.objective import Batch
+from mmssl.training.distributed import Ranks
+from mmssl.training.settings import Plan
+from mmssl.views.view import View
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """What one step of the optimizer trains on.
+
+    Args:
+        step: From 0.
+        epoch: From 0.
+        indices: Positions in the source of the whole batch, over all ranks.
+        parts: This rank's micro-batches, on its device.
+    """
+
+    step: int
+    epoch: int
+    indices: tuple[int, ...]
+    parts: tuple[Batch, ...]
+
+
+class Batches:
+    """Reads clips and makes views of them, step by step.
+
+    Args:
+        source: Where the clips are.
+        view: Makes a batch of clips and their random numbers.
+        seed: Of the run.
+        plan: Steps and sizes.
+        ranks: This process among the others; each takes its slice of every batch.
+    """
+
+    def __init__(self, source: ClipSource, view: View, *, seed: int, plan: Plan, ranks: Ranks) -> None:
+        self._source = source
+        self._view = view
+        self._seed = seed
+        self._plan = plan
+        self._ranks = ranks
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def indices(self, step: int) -> tuple[int, tuple[int, ...]]:
+        """Epoch of a step and the positions of its whole batch, over all ranks."""
+        epoch, position = divmod(step, self._plan.steps_per_epoch)
+        if self._order[0] != epoch:
+            random = ItemRandom(self._seed, epoch, [0])
+            self._order = (epoch, random.permutations("order of clips", len(self._source))[0].tolist())
+        size = self._plan.settings.batch_size
+        return epoch, tuple(self._order[1][position * size : (position + 1) * size])
+
+    def whole(self, step: int) -> Batch:
+        """The batch of a step over all ranks, on this rank's device."""
+        epoch, indices = self.indices(step)
+        return self._load(epoch, indices)
+
+    def steps(self, first: int, last: int) -> Iterator[StepBatch]:
+        """The batches of steps `first` to `last - 1`; the next one is made while the caller uses one."""
+        if not self._plan.settings.prefetch:
+            yield from map(self._step, range(first, last))
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            coming = thread.submit(self._step, first) if first < last else None
+            for step in range(first + 1, last + 1):
+                assert coming is not None
+                ready = coming.result()
+                coming = thread.submit(self._step, step) if step < last else None
+                yield ready
+
+    def _step(self, step: int) -> StepBatch:
+        epoch, indices = self.indices(step)
+        share = len(indices) // self._ranks.count
+        own = indices[self._ranks.rank * share : (self._ranks.rank + 1) * share]
+        size = share // self._plan.settings.accumulate
+        parts = tuple(self._load(epoch, own[start : start + size]) for start in range(0, share, size))
+        return StepBatch(step, epoch, indices, parts)
+
+    def _load(self, epoch: int, indices: tuple[int, ...]) -> Batch:
+        clips = self._source.clips(indices, epoch=epoch)
+        with torch.no_grad():
+            batch = self._view(clips, ItemRandom(self._seed, epoch, indices))
+        if self._ranks.device.type == "cuda":
+            batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
+        return {name: tensor.to(self._ranks.device, non_blocking=True) for name, tensor in batch.items()}

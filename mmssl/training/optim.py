@@ -1,0 +1,135 @@
+"""Optimizers, which parameters decay, and the course of the learning rate."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from mmssl.config import Choice
+
+
+class LARS(Optimizer):
+    """SGD whose step on each weight matrix is scaled by the ratio of the weight's norm to the gradient's.
+
+    Parameters of one dimension or none (biases, gains of norms) are not scaled: their step is that of SGD, whatever the
+    weight decay is.
+
+    Args:
+        parameters: Parameters or groups of them.
+        lr: Learning rate.
+        weight_decay: Added to the gradient as `weight_decay * parameter`, before the norms are taken.
+        momentum: Share of the last step that is repeated.
+        trust: Ratio of step to weight where the learning rate is 1.
+        momentum_holds_lr: Whether the momentum buffer holds steps that are scaled by the learning rate of their time
+            (SimCLR); otherwise it holds gradients, and the present learning rate scales all of them.
+
+    Source:
+        You, Gitman and Ginsburg 2017, arXiv:1708.03888, algorithm 1; Chen et al. 2020, arXiv:2002.05709, for momentum.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        momentum: float = 0.9,
+        trust: float = 1e-3,
+        momentum_holds_lr: bool = True,
+    ) -> None:
+        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "trust": trust}
+        super().__init__(parameters, defaults)
+        self._momentum_holds_lr = momentum_holds_lr
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Moves each parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group)
+
+    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        change = parameter.grad + group["weight_decay"] * parameter
+        if parameter.ndim > 1:
+            weight_norm, change_norm = parameter.norm(), change.norm()
+            usable = (weight_norm > 0) & (change_norm > 0)
+            change = change * torch.where(usable, group["trust"] * weight_norm / change_norm, 1.0)
+        if self._momentum_holds_lr:
+            change = change * group["lr"]
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        state["momentum"].mul_(group["momentum"]).add_(change)
+        parameter.sub_(state["momentum"] if self._momentum_holds_lr else group["lr"] * state["momentum"])
+
+
+def parameter_groups(module: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters under training as two groups: weights, which decay, and biases and gains of norms, which do not."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    weights = [parameter for parameter in trained if parameter.ndim > 1]
+    others = [parameter for parameter in trained if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def adamw(
+    module: nn.Module,
+    *,
+    lr: float = 1e-3,
+    weight_decay: float = 0.05,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Optimizer:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); biases and gains of norms do not decay."""
+    return AdamW(parameter_groups(module, weight_decay=weight_decay), lr=lr, betas=betas, eps=eps)
+
+
+def sgd(
+    module: nn.Module, *, lr: float, weight_decay: float = 1e-4, momentum: float = 0.9, nesterov: bool = False
+) -> Optimizer:
+    """SGD with momentum; biases and gains of norms do not decay."""
+    return SGD(parameter_groups(module, weight_decay=weight_decay), lr=lr, momentum=momentum, nesterov=nesterov)
+
+
+def lars(
+    module: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float = 1e-6,
+    momentum: float = 0.9,
+    trust: float = 1e-3,
+    momentum_holds_lr: bool = True,
+) -> Optimizer:
+    """LARS; biases and gains of norms neither decay nor have their steps adapted."""
+    return LARS(
+        parameter_groups(module, weight_decay=weight_decay),
+        lr=lr,
+        momentum=momentum,
+        trust=trust,
+        momentum_holds_lr=momentum_holds_lr,
+    )
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "sgd": sgd, "lars": lars}
+OPTIMIZER_CHOICE = Choice(OPTIMIZERS, "optimizer", provided=("module",))
+
+
+def learning_rate_factor(step: int, *, num_steps: int, warmup_steps: int, schedule: str) -> float:
+    """What the optimizer's learning rate is multiplied by in a step.
+
+    Args:
+        step: From 0.
+        num_steps: Of the whole training.
+        warmup_steps: The factor rises in a straight line over so many steps, the last of which has 1.
+        schedule: `cosine` falls from 1 towards 0 after the warm-up (it would be 0 in the step after the last);
+            `constant` stays at 1.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    if schedule == "constant":
+        return 1.0
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup_steps) / max(1, num_steps - warmup_steps)))
