@@ -99,10 +99,6 @@ def propagate(
         Jabri et al. 2020, arXiv:2006.14613, section 3 (label propagation), in the form of Caron et al. 2021,
         arXiv:2104.14294, section 4.2.1.
     """
-    if query.shape[1:] != keys.shape[2:] or keys.shape[2:] != values.shape[2:] or query.shape[0] != keys.shape[1]:
-        raise ValueError(
-            f"query {tuple(query.shape)}, keys {tuple(keys.shape)} and values {tuple(values.shape)} do not fit together"
-        )
     windows = [Window(radius)] * len(keys)
     return propagate_normalized(
         normalize_features(query[None])[0],
@@ -154,6 +150,11 @@ def propagate_normalized(
     """
     if not len(keys) == len(values) == len(windows) or not keys:
         raise ValueError(f"{len(keys)} keys, {len(values)} values, {len(windows)} windows: need one each, at least one")
+    for key, value in zip(keys, values, strict=True):
+        if key.shape != query.shape or value.shape[1:] != query.shape[1:]:
+            raise ValueError(
+                f"query {tuple(query.shape)}, keys {tuple(key.shape)}, values {tuple(value.shape)} do not fit together"
+            )
     if top_k < 1:
         raise ValueError(f"top_k must be >= 1, got {top_k}")
     if not temperature > 0:

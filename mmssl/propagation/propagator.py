@@ -48,8 +48,6 @@ class Propagator:
             labels = self._propagate(features)
         else:
             labels = labels.detach().float()
-            if labels.shape[1:] != features.shape[1:]:
-                raise ValueError(f"labels are {tuple(labels.shape)}, features {tuple(features.shape)}")
         if self._first is None:
             self._first = (features, labels)
         else:

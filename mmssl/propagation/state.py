@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mmssl.config import digest
+from mmssl.files import atomic_file
 
 
 class State:
@@ -45,8 +45,8 @@ class State:
     def save(self, frames_done: int, labels: Sequence[Float[Tensor, "channels h w"]]) -> None:
         """Notes, in one step, that the masks of `frames_done` frames are written, and the labels that go on from there."""
         facts = {"digest": self._digest, "frames_done": str(frames_done)}
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._file, save({"labels": torch.stack(list(labels)).cpu().contiguous()}, metadata=facts))
+        with atomic_file(self._file) as partial:
+            save_file({"labels": torch.stack(list(labels)).cpu().contiguous()}, partial, metadata=facts)
 
     def is_complete(self) -> bool:
         """Whether the folder holds the finished result of this record."""
@@ -61,19 +61,10 @@ class State:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file that is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Writes indented JSON, whole or not at all."""
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def digest_of_files(path: Path) -> str:

@@ -37,7 +37,9 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 class InOrder:
-    """Runs calls one after the other in a thread; at most `depth` wait, and an error of one surfaces at a later one.
+    """Runs calls one after the other in a thread; at most `depth` wait.
+
+    Once a call has failed, none after it runs, and its error surfaces at a later `submit` or at the end.
 
     Args:
         depth: Calls that may wait.
@@ -47,6 +49,7 @@ class InOrder:
         self._depth = depth
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._waiting: deque[Future[Any]] = deque()
+        self._has_failed = False
 
     def __enter__(self) -> "InOrder":
         return self
@@ -67,4 +70,13 @@ class InOrder:
         """Queues a call, after waiting for room."""
         while len(self._waiting) >= self._depth:
             self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(call, *args))
+        self._waiting.append(self._thread.submit(self._run, call, *args))
+
+    def _run(self, call: Callable[..., Any], *args: Any) -> None:
+        if self._has_failed:
+            return
+        try:
+            call(*args)
+        except BaseException:
+            self._has_failed = True
+            raise

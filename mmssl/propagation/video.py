@@ -1,7 +1,6 @@
 """Labels through a whole video: frames stream from the decoder, each is encoded once, masks are written as they come."""
 
 import csv
-import io
 import itertools
 import time
 from collections import Counter, defaultdict, deque
@@ -18,6 +17,7 @@ from torch.nn import functional as F
 
 import mmssl
 from mmssl.errors import ConfigError
+from mmssl.files import atomic_file, remove_partial
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import read_index_png, write_index_png
 from mmssl.media.video import VideoFile, open_video
@@ -27,7 +27,7 @@ from mmssl.propagation.masks import cells_from_mask, input_size, mask_from_cells
 from mmssl.propagation.overlay import Overlay
 from mmssl.propagation.presets import PRESETS, Preset
 from mmssl.propagation.propagator import Propagator
-from mmssl.propagation.state import State, digest_of_files, digest_of_weights, write_atomically, write_json
+from mmssl.propagation.state import State, digest_of_files, digest_of_weights, write_json
 from mmssl.propagation.streaming import InOrder, batches, prefetch
 
 QUEUE_FRAMES = 8
@@ -131,6 +131,7 @@ def propagate_video(
         result = VideoResult(out, source.num_frames, objects_of(mask), None)
         if state.is_complete():
             return result
+        remove_partial(out)
         if state.load()[0] == 0:
             _clear(out)
         (out / "masks").mkdir(parents=True, exist_ok=True)
@@ -196,13 +197,14 @@ class _Run:
         """Does the work; returns the area of each index in each frame."""
         areas: list[Counter[int]] = []
         drawing = Overlay(self.objects, self.source.size)
-        partial = self.out / ".overlay.partial.mp4"
         with ExitStack() as stack:
             progress = stack.enter_context(
                 Progress("propagate", self.source.num_frames, unit="frames", done=self.begin)
             )
             film = (
-                stack.enter_context(VideoWriter(partial, fps=self.source.fps or 1.0, size=self.source.size))
+                stack.enter_context(
+                    VideoWriter(self.out / "overlay.mp4", fps=self.source.fps or 1.0, size=self.source.size)
+                )
                 if overlay
                 else None
             )
@@ -225,8 +227,6 @@ class _Run:
                 done = batch[-1][0] + 1
                 if done > self.begin and self.recent:
                     writer.submit(self.state.save, done, list(self.recent))
-        if overlay:
-            partial.replace(self.out / "overlay.mp4")
         return areas
 
     def _masks(self, batch: list[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -284,9 +284,8 @@ def _clear(out: Path) -> None:
 
 def _write_frames(path: Path, source: VideoFile, objects: tuple[int, ...], areas: list[Counter[int]]) -> None:
     """One line a frame: index, exact presentation time, area of each object in pixels."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["frame", "pts_seconds", *(f"area_{index}" for index in objects)])
-    for frame, (pts_seconds, area) in enumerate(zip(source.pts_seconds.tolist(), areas, strict=True)):
-        table.writerow([frame, pts_seconds, *(area[index] for index in objects)])
-    write_atomically(path, text.getvalue().encode())
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["frame", "pts_seconds", *(f"area_{index}" for index in objects)])
+        for frame, (pts_seconds, area) in enumerate(zip(source.pts_seconds.tolist(), areas, strict=True)):
+            table.writerow([frame, pts_seconds, *(area[index] for index in objects)])

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from mmssl.functional.affinity import propagate
+from mmssl.propagation.presets import CRW, DINO, PRESETS, Preset
+from mmssl.propagation.propagator import Propagator
+
+
+def test_dino_context_is_the_first_and_the_seven_previous_frames() -> None:
+    features = [torch.randn(6, 14, 15) for _ in range(12)]
+    labels = [torch.rand(2, 14, 15)]
+    propagator = Propagator(DINO)
+    assert torch.equal(propagator.step(features[0], labels[0]), labels[0])
+    for frame in range(1, 12):
+        context = [0, *range(max(1, frame - 7), frame)]
+        slow = propagate(
+            features[frame],
+            torch.stack([features[index] for index in context]),
+            torch.stack([labels[index] for index in context]),
+            radius=12,
+            top_k=5,
+            temperature=0.1,
+        )
+        labels.append(propagator.step(features[frame]))
+        torch.testing.assert_close(labels[-1], slow, rtol=0, atol=1e-5)
+
+
+def test_crw_pads_with_the_first_frame() -> None:
+    first, second = torch.randn(6, 5, 5), torch.randn(6, 5, 5)
+    labels = torch.rand(2, 5, 5)
+    propagator = Propagator(CRW)
+    propagator.step(first, labels)
+    got = propagator.step(second)
+    keys, values = first.expand(21, 6, 5, 5), labels.expand(21, 2, 5, 5)
+    slow = propagate(second, keys, values, radius=11, top_k=10, temperature=0.05)
+    torch.testing.assert_close(got, slow, rtol=0, atol=1e-5)
+
+
+def test_labels_given_again_restore_the_memory() -> None:
+    features = [torch.randn(4, 6, 7) for _ in range(12)]
+    whole, labels = Propagator(DINO), [torch.rand(3, 6, 7)]
+    whole.step(features[0], labels[0])
+    labels += [whole.step(feature) for feature in features[1:]]
+    resumed = Propagator(DINO)
+    for frame in [0, *range(4, 11)]:
+        resumed.step(features[frame], labels[frame])
+    assert torch.equal(resumed.step(features[11]), labels[11])
+
+
+def test_memory_does_not_grow() -> None:
+    propagator = Propagator(DINO)
+    propagator.step(torch.randn(4, 3, 3), torch.rand(1, 3, 3))
+    for _ in range(30):
+        propagator.step(torch.randn(4, 3, 3))
+    assert len(propagator._previous) == 7
+
+
+def test_refuses_what_does_not_fit() -> None:
+    propagator = Propagator(DINO)
+    with pytest.raises(ValueError, match="first frame needs labels"):
+        propagator.step(torch.randn(4, 3, 3))
+    propagator.step(torch.randn(4, 3, 3), torch.rand(1, 3, 3))
+    with pytest.raises(ValueError, match="features are"):
+        propagator.step(torch.randn(4, 3, 5))
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
+def test_presets_are_complete(preset: Preset) -> None:
+    assert PRESETS[preset.name] is preset
+    assert preset.source
+    propagator = Propagator(preset)
+    propagator.step(torch.randn(4, 5, 6), torch.rand(2, 5, 6))
+    assert propagator.step(torch.randn(4, 5, 6)).isfinite().all()
