@@ -5,5 +5,13 @@ from mmssl.stages.embed import embed
 from mmssl.stages.evaluate import evaluate
 from mmssl.stages.graph import Stage
 from mmssl.stages.index import index
+from mmssl.stages.train import train
 
-STAGES: dict[str, Stage] = {"decode": decode, "embed": embed, "index": index, "evaluate": evaluate}
+STAGES: dict[str, Stage] = {
+    "decode": decode,
+    "train": train,
+    "embed": embed,
+    "index": index,
+    "evaluate": evaluate,
+}
+"""Stages by kind in a recipe."""

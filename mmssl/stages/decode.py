@@ -22,10 +22,10 @@ from mmssl.media.sampling import SAMPLERS
 from mmssl.media.worker_pool import WorkerPool
 from mmssl.progress import Progress
 from mmssl.report.section import Reject
+from mmssl.stages.clips import STORE
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.decode_section import write_decode_section
 
-STORE = "store"
 REJECTS = "rejects.jsonl"
 SHOWN_REJECTS = 3
 
@@ -113,15 +113,6 @@ def decode(
     if len(rejects) > max_reject_fraction * len(tasks) or not len(clips_made):
         raise StageError(_too_many(out / REJECTS, rejects, len(tasks), max_reject_fraction))
     write_decode_section(out, clips_made, [task.row for task in tasks], rejects)
-
-
-def open_clips(folder: Path) -> ClipStore:
-    """The clips of a decode stage's folder.
-
-    Raises:
-        ClipStoreError: If the folder holds none.
-    """
-    return ClipStore(folder / STORE if (folder / STORE).is_dir() else folder)
 
 
 def read_tasks(manifests: Sequence[Path]) -> list[DecodeTask]:

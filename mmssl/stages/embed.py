@@ -1,22 +1,20 @@
 """The embed stage: clips and encoders -> a table of embeddings for each encoder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import UInt8
 from pydantic import Field
-from torch import Tensor
 
-from mmssl.data.dataset import ClipItem, ClipSource
+from mmssl.data.dataset import ClipSource
 from mmssl.evaluation.evaluate import folder_name
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.report.section import Section, Table, write_section
 from mmssl.retrieval.embeddings import COLUMNS, RECORD, EmbeddingTable, embed_clips
 from mmssl.stages.context import Input, RunContext
-from mmssl.stages.decode import open_clips
+from mmssl.stages.clips import Subset, open_clips
 from mmssl.stages.folder import remove
 
 EncoderReference = Annotated[str, Input("train")]
@@ -83,37 +81,14 @@ def _embed_in_parts(
         part = folder / PARTS / f"{start:09}"
         if not (part / RECORD).exists():
             positions = range(start, min(start + clips_per_part, len(source)))
-            embed_clips(loaded, _Part(source, positions), batch_size=batch_size).save(part)
+            embed_clips(loaded, Subset(source, positions), batch_size=batch_size).save(part)
         parts.append(EmbeddingTable.load(part))
-    return joined(parts)
+    return replace(joined(parts), source_digest=source.digest)
 
 
 def joined(parts: Sequence[EmbeddingTable]) -> EmbeddingTable:
-    """Tables of one encoder and one source, end to end."""
+    """Tables of one encoder, end to end."""
     columns: dict[str, Any] = {
         name: tuple(entry for part in parts for entry in getattr(part, name)) for name in COLUMNS
     }
     return replace(parts[0], embeddings=np.concatenate([part.embeddings for part in parts]), **columns)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some clips of a source, as a source."""
-
-    source: ClipSource
-    positions: Sequence[int]
-
-    @property
-    def items(self) -> Sequence[ClipItem]:
-        items = self.source.items
-        return [items[position] for position in self.positions]
-
-    @property
-    def digest(self) -> str:
-        return self.source.digest
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
-        return self.source.clips([self.positions[index] for index in indices], epoch=epoch)

@@ -9,8 +9,9 @@ from mmssl.errors import StageError
 from mmssl.evaluation import EVALUATION_CHOICE
 from mmssl.evaluation.evaluate import evaluate as score
 from mmssl.report.section import Block, Images, Picture, Scores, Section, Text, Video, write_section
+from mmssl.stages.clips import open_clips
 from mmssl.stages.context import Input, RunContext
-from mmssl.stages.decode import ManifestFile, open_clips
+from mmssl.stages.decode import ManifestFile
 from mmssl.stages.embed import EncoderReference, tables_of
 
 PICTURES = (".png", ".jpg", ".gif")

@@ -14,8 +14,8 @@ from mmssl.media.image import write_png
 from mmssl.report.section import Images, Picture, Section, Table, write_section
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.index import INDEX_KINDS, Index
+from mmssl.stages.clips import open_clips
 from mmssl.stages.context import Input, RunContext
-from mmssl.stages.decode import open_clips
 from mmssl.stages.embed import tables_of
 
 THUMBNAIL_HEIGHT = 96

@@ -1,0 +1,60 @@
+"""The train stage: clips, an encoder and an objective -> a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+
+from mmssl.config import Spec, build, normalized
+from mmssl.models import ENCODER_CHOICE
+from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
+from mmssl.stages.clips import of_splits, open_clips
+from mmssl.stages.context import Input, RunContext
+from mmssl.stages.train_section import write_train_section
+from mmssl.training.loop import train as run_training
+from mmssl.training.settings import TrainSettings
+from mmssl.views import VIEW_CHOICE
+
+
+def train(
+    out: Path,
+    context: RunContext,
+    *,
+    clips: Annotated[Path, Input("decode")],
+    encoder: Annotated[Spec | str, ENCODER_CHOICE],
+    objective: Annotated[Spec | str, OBJECTIVE_CHOICE],
+    training: TrainSettings,
+    view: Annotated[Spec | str, VIEW_CHOICE] | None = None,
+    splits: list[str] | None = None,
+) -> None:
+    """Trains an encoder from fresh weights.
+
+    Args:
+        out: Gets `checkpoint/`, `state/`, `metrics.jsonl`, `logs/` and the section of the report.
+        context: Facts of the run.
+        clips: Folder of a decode stage.
+        encoder: Which network, with its settings.
+        objective: What it learns from.
+        training: How long, how fast and with what.
+        view: What the objective sees of a clip; the objective's own where not given.
+        splits: Of the clips to train on; `train` and clips of no split where not given.
+    """
+    source = of_splits(open_clips(clips), splits)
+    encoder_spec, objective_spec = normalized(encoder), normalized(objective)
+    view_spec = normalized(view if view is not None else OBJECTIVES[objective_spec["name"]].default_view)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(context.seed)
+        network = build(encoder_spec, ENCODER_CHOICE)
+        method = build(objective_spec, OBJECTIVE_CHOICE, encoder=network)
+    make_view = build(view_spec, VIEW_CHOICE)
+    run_training(
+        method,
+        make_view,
+        source,
+        out=out,
+        settings=training,
+        seed=context.seed,
+        encoder_spec=encoder_spec,
+        facts={"objective": objective_spec, "view": view_spec, "recipe_digest": context.recipe_digest},
+    )
+    write_train_section(out, method, make_view, source, title=f"Training: {objective_spec['name']}", seed=context.seed)

@@ -1,0 +1,80 @@
+"""What the train stage says in the report: the network, its curves, what it saw and what it makes of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mmssl.data.dataset import ClipSource
+from mmssl.functional.random import ItemRandom
+from mmssl.media.image import write_png
+from mmssl.objectives.objective import Objective
+from mmssl.report.section import Block, Images, LinePlot, Picture, Section, Series, Table, write_section
+from mmssl.views.view import View
+
+PREVIEW_CLIPS = 8
+NOT_CURVES = ("step", "epoch")
+
+
+def write_train_section(
+    out: Path, objective: Objective, view: View, source: ClipSource, *, title: str, seed: int
+) -> None:
+    """Writes `section.json` and the pictures of a finished training."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    encoder = objective.encoder
+    facts: tuple[tuple[str, str | int | float], ...] = (
+        ("clips to train on", len(source)),
+        ("steps", lines[-1]["step"]),
+        ("passes over the clips", lines[-1]["epoch"] + 1),
+        ("parameters of the encoder", sum(parameter.numel() for parameter in encoder.parameters())),
+        ("parameters in all", sum(parameter.numel() for parameter in objective.parameters())),
+        ("pixels per cell", encoder.stride),
+        ("numbers in an embedding", encoder.dim),
+        ("last loss", lines[-1]["loss"]),
+    )
+    positions = range(min(PREVIEW_CLIPS, len(source)))
+    batch = view(source.clips(positions), ItemRandom(seed, 0, positions))
+    device = next((parameter.device for parameter in objective.parameters()), torch.device("cpu"))
+    pictures = objective.pictures({key: value.to(device) for key, value in batch.items()})
+    blocks: tuple[Block, ...] = (
+        Table(("what", "value"), facts),
+        *_curves(lines),
+        *_images(out, _previews(batch), title="What the objective sees"),
+        *_images(out, pictures, title="What it makes of it"),
+    )
+    write_section(out, Section(title, blocks))
+
+
+def _curves(lines: list[dict[str, Any]]) -> list[LinePlot]:
+    """A plot for each number that was written down, the loss first."""
+    names = dict.fromkeys(["loss", *(name for line in lines for name in line if name not in NOT_CURVES)])
+    plots = []
+    for name in names:
+        points = [(float(line["step"]), float(line[name])) for line in lines if line.get(name) is not None]
+        if points:
+            x, y = zip(*points, strict=True)
+            plots.append(LinePlot(name.replace("_", " "), "step", name, (Series(name, x, y),)))
+    return plots
+
+
+def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height width"]]:
+    """Each image-like entry of a batch as one picture: clips side by side, their frames below each other."""
+    previews = {}
+    for key, value in batch.items():
+        frames = value[:, None] if value.ndim == 4 else value
+        if frames.ndim == 5 and frames.shape[2] == 3 and value.is_floating_point():
+            previews[key] = torch.cat([torch.cat(list(clip), dim=1) for clip in frames], dim=2)
+    return previews
+
+
+def _images(out: Path, pictures: dict[str, Tensor], *, title: str) -> list[Images]:
+    shown = []
+    for number, (name, picture) in enumerate(pictures.items()):
+        file = f"pictures/{title.split()[-1]}-{number}.png"
+        (out / "pictures").mkdir(exist_ok=True)
+        write_png(out / file, (picture.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8))
+        shown.append(Picture(file, name.replace("_", " ")))
+    return [Images(tuple(shown), title=title, per_row=1)] if shown else []
