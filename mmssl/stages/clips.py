@@ -65,5 +65,7 @@ def of_splits(source: ClipSource, splits: Sequence[str] | None) -> ClipSource:
     positions = [place for place, item in enumerate(source.items) if item.split in wanted]
     if not positions:
         known = sorted({item.split or "none" for item in source.items})
-        raise StageError(f"no clip is of a split among {splits or ['train', 'none']}; the clips' splits are {known}; set splits")
+        raise StageError(
+            f"no clip is of a split among {splits or ['train', 'none']}; the clips' splits are {known}; set splits"
+        )
     return source if len(positions) == len(source) else Subset(source, positions)

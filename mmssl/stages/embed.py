@@ -13,8 +13,8 @@ from mmssl.evaluation.evaluate import folder_name
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.report.section import Section, Table, write_section
 from mmssl.retrieval.embeddings import COLUMNS, RECORD, EmbeddingTable, embed_clips
-from mmssl.stages.context import Input, RunContext
 from mmssl.stages.clips import Subset, open_clips
+from mmssl.stages.context import Input, RunContext
 from mmssl.stages.folder import remove
 
 EncoderReference = Annotated[str, Input("train")]
