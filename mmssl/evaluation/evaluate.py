@@ -1,7 +1,6 @@
 """One protocol for several encoders, and the baselines beside them."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from mmssl.data.manifest import Manifest
 from mmssl.evaluation import BASELINES, EVALUATION_CHOICE
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
-from mmssl.models.loading import load_encoder
+from mmssl.files import atomic_file
+from mmssl.models.loading import BUILT_IN, load_encoder
 from mmssl.retrieval.embeddings import EmbeddingTable
 
 ROWS = "rows.jsonl"
@@ -98,13 +98,8 @@ def evaluate(
 
 def write_rows(path: Path, rows: Sequence[ReportRow]) -> None:
     """Writes one JSON object a line; the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_rows(path: Path) -> list[ReportRow]:
@@ -118,7 +113,8 @@ def folder_name(name: str) -> str:
 
 
 def _baseline_references(baseline: str, references: Sequence[str]) -> list[str]:
-    """References of a baseline; `random:` gives one for each trained encoder, which is one whose folder is there."""
+    """References of a baseline; `random:` gives one for each encoder that has trained weights."""
     if baseline != "random:":
         return [baseline]
-    return [f"random:{reference}" for reference in references if Path(reference).is_dir()]
+    weightless = {*BUILT_IN, *(reference for reference in references if reference.startswith("random:"))}
+    return [f"random:{reference}" for reference in references if reference not in weightless]

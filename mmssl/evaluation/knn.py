@@ -26,14 +26,14 @@ class _Task:
         gallery: Likewise; the same as the queries in leave-one-out.
         leave_one_out: Whether a clip must not vote for itself.
         split: Name of the scored split.
-        num_unlabelled: Clips of the two splits that have no label.
+        num_unlabeled: Clips of the two splits that have no label.
     """
 
     queries: Int[np.ndarray, " queries"]
     gallery: Int[np.ndarray, " gallery"]
     leave_one_out: bool
     split: str
-    num_unlabelled: int
+    num_unlabeled: int
 
 
 def knn(
@@ -85,7 +85,7 @@ def knn(
     facts = {
         "num_classes": len(classes),
         "num_gallery": len(task.gallery),
-        "num_unlabelled": task.num_unlabelled,
+        "num_unlabeled": task.num_unlabeled,
         "num_without_own_class": _num_without_own_class(query_classes, gallery_classes, barred, task),
     }
     scores, baselines = [], []
@@ -232,6 +232,6 @@ def _protocol(task: _Task, detail: dict[str, int], k: int, temperature: float, *
         parts.append(f"for {detail['num_capped']} clips fewer than {k} may vote, and all of those do")
     if detail["num_without_own_class"]:
         parts.append(f"for {detail['num_without_own_class']} clips no other of their class may vote")
-    if detail["num_unlabelled"]:
-        parts.append(f"{detail['num_unlabelled']} clips without a label are left out")
+    if detail["num_unlabeled"]:
+        parts.append(f"{detail['num_unlabeled']} clips without a label are left out")
     return "; ".join(parts) + "."

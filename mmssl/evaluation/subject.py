@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -13,10 +13,8 @@ from mmssl.data.dataset import ClipSource
 from mmssl.data.manifest import Manifest
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.report_row import ReportRow
+from mmssl.models.loading import LoadedEncoder
 from mmssl.retrieval.embeddings import EmbeddingTable, embed_clips
-
-if TYPE_CHECKING:
-    from mmssl.models.loading import LoadedEncoder
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Subject:
         baseline: Whether the encoder stands beside the scored ones for comparison.
     """
 
-    encoder: "LoadedEncoder"
+    encoder: LoadedEncoder
     dataset: str
     manifest: Manifest | None = None
     clips: ClipSource | None = None

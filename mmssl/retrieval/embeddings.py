@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,9 @@ from torch import Tensor
 
 from mmssl.data.dataset import ClipSource
 from mmssl.errors import RetrievalError
+from mmssl.models.loading import LoadedEncoder
 from mmssl.progress import Progress
 from mmssl.retrieval.storage import read_folder, write_folder
-
-if TYPE_CHECKING:
-    from mmssl.models.loading import LoadedEncoder
 
 RECORD = "table.json"
 COLUMNS = ("ids", "row_ids", "labels", "splits", "groups")
@@ -133,7 +131,7 @@ class EmbeddingTable:
 
 
 def embed_clips(
-    loaded: "LoadedEncoder",
+    loaded: LoadedEncoder,
     source: ClipSource,
     *,
     batch_size: int = 64,

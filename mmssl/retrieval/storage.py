@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmssl.errors import RetrievalError
+from mmssl.files import atomic_file
 
 Writer = Callable[[Path], None]
 
@@ -25,14 +25,12 @@ def write_folder(folder: Path, record: str, facts: Mapping[str, Any], writers: M
     (folder / record).unlink(missing_ok=True)
     checksums = {}
     for name, write in writers.items():
-        partial = folder / f".{name}.partial"
-        write(partial)
-        checksums[name] = checksum(partial)
-        _publish(partial, folder / name)
-    partial = folder / f".{record}.partial"
+        with atomic_file(folder / name) as partial:
+            write(partial)
+            checksums[name] = checksum(partial)
     content = json.dumps({**facts, "checksums": checksums}, indent=2, ensure_ascii=False)
-    partial.write_text(content + "\n", encoding="utf-8")
-    _publish(partial, folder / record)
+    with atomic_file(folder / record) as partial:
+        partial.write_text(content + "\n", encoding="utf-8")
 
 
 def read_folder(folder: Path, record: str, *, noun: str) -> dict[str, Any]:
@@ -64,10 +62,3 @@ def checksum(file: Path) -> str:
         while block := stream.read(1 << 20):
             sha.update(block)
     return sha.hexdigest()
-
-
-def _publish(partial: Path, final: Path) -> None:
-    """Gives a finished file its name, once its bytes are on the disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(final)
