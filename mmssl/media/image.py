@@ -97,6 +97,11 @@ def write_png(path: Path, image: UInt8[Tensor, "3 height width"]) -> None:
     Image.fromarray(image.permute(1, 2, 0).cpu().numpy(), "RGB").save(path, "PNG")
 
 
+def write_jpeg(path: Path, image: UInt8[Tensor, "3 height width"], *, quality: int = 88) -> None:
+    """Writes RGB small, for pictures that people look at; what is measured goes into PNG."""
+    Image.fromarray(image.permute(1, 2, 0).cpu().numpy(), "RGB").save(path, "JPEG", quality=quality)
+
+
 def read_index_png(path: Path) -> UInt8[Tensor, "height width"]:
     """Reads a mask: palette indices of an indexed PNG, or the values of an 8-bit gray one.
 

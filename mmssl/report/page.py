@@ -1,21 +1,34 @@
 """The report: one HTML file that holds everything it shows."""
 
-import json
+import itertools
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import yaml
+from markupsafe import Markup
 
 from mmssl.errors import StageError
-from mmssl.report.section import read_section
+from mmssl.files import atomic_file
+from mmssl.report.assets import Assets
+from mmssl.report.plots import line_plot_svg
+from mmssl.report.scores import score_tables, shown
+from mmssl.report.section import Block, Damaged, LinePlot, Rejects, Scores
+from mmssl.report.stages import StageView, read_json, stage_views
 
 REPORT = "report.html"
 RUN = "run.json"
-STAGE = "stage.json"
+MAX_REJECTS = 200
+TEMPLATES = Path(__file__).parent
 
 
 def write_report(run_folder: Path) -> Path:
     """Renders a run's stages into `report.html`, which needs no other file and no network.
+
+    What is missing or damaged becomes a note in the page.
 
     Args:
         run_folder: Holds `run.json` and a folder for each stage with its `stage.json` and `section.json`.
@@ -28,34 +41,90 @@ def write_report(run_folder: Path) -> Path:
     """
     if not run_folder.is_dir():
         raise StageError(f"{run_folder}: is no run folder; give the folder that `mmssl run` wrote")
-    run = _read_json(run_folder / RUN)
-    stages = [
-        (folder.name, _read_json(folder / STAGE), *read_section(folder)) for folder in _stage_folders(run_folder, run)
-    ]
+    run = read_json(run_folder / RUN)
+    stages = stage_views(run_folder, run)
+    blocks = [block for stage in stages for block in stage.blocks]
+    plot_numbers = itertools.count()
+
+    def draw(plot: LinePlot) -> Markup:
+        return Markup(line_plot_svg(plot, name=f"plot{next(plot_numbers)}"))
+
+    page = _environment().get_template("page.html.j2")
+    text = page.render(
+        name=run.get("name", run_folder.name),
+        run=run,
+        stages=stages,
+        seconds=sum(stage.seconds or 0.0 for stage in stages),
+        slowest=max((stage.seconds or 0.0 for stage in stages), default=0.0),
+        score_tables=score_tables([row for block in blocks if isinstance(block, Scores) for row in block.rows]),
+        num_rejects=sum(len(block.rejects) for block in blocks if isinstance(block, Rejects)),
+        max_rejects=MAX_REJECTS,
+        embed=Assets(run_folder).embed,
+        draw=draw,
+        command=shlex.join(map(str, run.get("command", []))),
+        versions=_versions(run, stages),
+        recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
+    )
+    with atomic_file(run_folder / REPORT) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return run_folder / REPORT
+
+
+def _versions(run: Mapping[str, Any], stages: Sequence[StageView]) -> dict[str, str]:
+    """What the stages ran with; several values of one fact stand side by side."""
+    found: dict[str, dict[str, None]] = {}
+    for stage in stages:
+        record = stage.record
+        packages = record.get("packages")
+        facts = {"mmssl": record.get("version"), "python": record.get("python"), "platform": record.get("platform")}
+        for name, value in (facts | (packages if isinstance(packages, dict) else {})).items():
+            if value:
+                found.setdefault(str(name), {})[str(value)] = None
+    digest = {"recipe digest": str(run["recipe_digest"])} if "recipe_digest" in run else {}
+    return digest | {name: ", ".join(values) for name, values in found.items()}
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    text = environment.get_template("page.html.j2").render(
-        name=run.get("name", run_folder.name), run=run, stages=stages
-    )
-    page = run_folder / REPORT
-    partial = page.with_name(f".{REPORT}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(page)
-    return page
+    environment.filters |= {"shown": shown, "duration": duration, "cell": cell, "anchor": anchor, "grouped": grouped}
+    environment.globals |= {"score_tables_of": score_tables}
+    environment.tests |= {"number": lambda value: isinstance(value, int | float) and not isinstance(value, bool)}
+    return environment
 
 
-def _stage_folders(run_folder: Path, run: dict[str, Any]) -> list[Path]:
-    """Folders of stages: those that the run names in its order, then any other."""
-    named = [run_folder / str(name) for name in run.get("stages", [])]
-    found = sorted(file.parent for file in run_folder.glob(f"[!.]*/{STAGE}"))
-    return [*(folder for folder in named if folder in found), *(folder for folder in found if folder not in named)]
+def grouped(blocks: tuple[Block | Damaged, ...]) -> list[tuple[str, list[Block | Damaged]]]:
+    """Neighboring blocks of one kind together, so that plots and videos can stand side by side."""
+    return [(kind, list(group)) for kind, group in itertools.groupby(blocks, key=lambda block: block.kind)]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where there is none or it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def duration(seconds: float) -> str:
+    """`0.42 s`, `12 s`, `3 min 05 s`, `1 h 02 min`."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def cell(value: Any) -> str:
+    """A table's cell: four significant digits for a float, thousands set apart, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def anchor(name: str) -> str:
+    """A name as part of an element's id."""
+    return "stage-" + re.sub(r"[^a-zA-Z0-9_-]", "_", name)

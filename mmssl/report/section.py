@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from mmssl.evaluation.report_row import ReportRow
+from mmssl.files import atomic_file
 
 FILE = "section.json"
 
@@ -225,13 +225,9 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
 
 def write_section(folder: Path, section: Section) -> None:
     """Writes `section.json` into a stage's folder; whole or not at all."""
-    partial = folder / f".{FILE}.partial"
     text = json.dumps(section.to_json(), ensure_ascii=False, indent=1, allow_nan=False)
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE)
+    with atomic_file(folder / FILE) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def read_section(folder: Path) -> tuple[str, list[Block | Damaged]]:

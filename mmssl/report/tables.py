@@ -1,55 +1,44 @@
-"""Report rows as Markdown tables: the only way numbers get into the documents."""
+"""Report rows as Markdown tables: the way numbers get into the documents."""
 
 from collections.abc import Sequence
 
 from mmssl.evaluation.report_row import ReportRow
+from mmssl.report.scores import ScoreTable, score_tables, shown
 
 
 def markdown_table(rows: Sequence[ReportRow]) -> str:
     """One table for each data set, split and evaluation: a line an encoder, a column a metric, protocols below.
 
-    Scores are shown times 100; a baseline's name is set in italics, the best score of a metric in bold.
+    Baselines are set in italics, the highest value of each metric in bold.
 
     Args:
-        rows: In the order in which encoders and metrics are to stand.
+        rows: In the order in which encoders and metrics are to stand; baselines go below the rest.
     """
-    tables: dict[tuple[str, str, str], list[ReportRow]] = {}
-    for row in rows:
-        tables.setdefault((row.dataset, row.split, row.evaluation), []).append(row)
-    return "\n\n".join(_one_table(*key, group) for key, group in tables.items()) + "\n"
+    return "\n\n".join(_markdown(table) for table in score_tables(rows)) + "\n"
 
 
-def _one_table(dataset: str, split: str, evaluation: str, rows: list[ReportRow]) -> str:
-    """A table of one evaluation on one split."""
-    metrics = list(dict.fromkeys(row.metric for row in rows))
-    encoders = {row.encoder: row.baseline for row in rows}
-    cells = {(row.encoder, row.metric): row.value for row in rows}
+def _markdown(table: ScoreTable) -> str:
     lines = [
-        f"**{_escape(evaluation)}** on {_escape(dataset)}, split {_escape(split)}, {rows[0].num_items} items (values x 100)",
+        f"**{_escape(table.evaluation)}** on {_escape(table.dataset)}, split {_escape(table.split)}, "
+        f"{table.num_items} items",
         "",
-        "| encoder | " + " | ".join(map(_escape, metrics)) + " |",
-        "| --- |" + " ---: |" * len(metrics),
+        "| encoder | " + " | ".join(map(_escape, table.metrics)) + " |",
+        "| --- |" + " ---: |" * len(table.metrics),
     ]
-    best = {
-        metric: max((value for (_, name), value in cells.items() if name == metric and value is not None), default=None)
-        for metric in metrics
-    }
-    for encoder, is_baseline in encoders.items():
-        shown = [_value(cells.get((encoder, metric)), best[metric]) for metric in metrics]
-        name = f"*{_escape(encoder)}*" if is_baseline else _escape(encoder)
-        lines.append(f"| {name} | " + " | ".join(shown) + " |")
-    protocols = dict.fromkeys(row.protocol for row in rows if not row.baseline and row.metric == metrics[0])
-    return "\n".join([*lines, "", *(f"Protocol: {_escape(protocol)}" for protocol in protocols)])
+    for line in table.lines:
+        name = f"*{_escape(line.encoder)}*" if line.baseline else _escape(line.encoder)
+        values = [cell.value if cell is not None else None for cell in line.cells]
+        cells = [_cell(value, highest) for value, highest in zip(values, table.highest, strict=True)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"- {_escape(protocol)}" for protocol in table.protocols)])
 
 
-def _value(value: float | None, best: float | None) -> str:
-    """A cell: the value times 100, bold where it is the best."""
-    if value is None:
-        return ""
-    text = f"{100 * value:.1f}"
-    return f"**{text}**" if value == best else text
+def _cell(value: float | None, highest: float | None) -> str:
+    return f"**{shown(value)}**" if value is not None and value == highest else shown(value)
 
 
 def _escape(text: str) -> str:
-    """Text that cannot end a cell or start a tag."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Text that cannot end a cell, start a tag or set itself in another type."""
+    for sign in "\\`*_|":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,105 @@
+"""Report rows arranged for reading: a table for each evaluation, encoders down, metrics across."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmssl.evaluation.report_row import ReportRow
+
+
+@dataclass(frozen=True)
+class Line:
+    """One encoder's scores.
+
+    Args:
+        encoder: Its name.
+        baseline: Whether it stands for comparison.
+        cells: The row of each metric of the table, None where the encoder has none.
+    """
+
+    encoder: str
+    baseline: bool
+    cells: tuple[ReportRow | None, ...]
+
+    @property
+    def main(self) -> float | None:
+        """Its value of the main metric."""
+        return self.cells[0].value if self.cells[0] is not None else None
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores of one evaluation on one split of one data set.
+
+    Args:
+        dataset: See `ReportRow`, like `split` and `evaluation`.
+        split: The split that was scored.
+        evaluation: Name of the protocol.
+        metrics: In the order the evaluation gave them; the first is the main one.
+        lines: Encoders, then baselines.
+    """
+
+    dataset: str
+    split: str
+    evaluation: str
+    metrics: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def best(self) -> Line | None:
+        """The encoder, no baseline, with the highest main score."""
+        return _highest([line for line in self.lines if not line.baseline])
+
+    @property
+    def best_baseline(self) -> Line | None:
+        """The baseline with the highest main score."""
+        return _highest([line for line in self.lines if line.baseline])
+
+    @property
+    def num_items(self) -> int:
+        """Items behind the main score, of the encoder with the most."""
+        return max(line.cells[0].num_items for line in self.lines if line.cells[0] is not None)
+
+    @property
+    def highest(self) -> tuple[float | None, ...]:
+        """The highest value of each metric."""
+        columns = zip(*(line.cells for line in self.lines), strict=True)
+        return tuple(
+            max((cell.value for cell in column if cell is not None and cell.value is not None), default=None)
+            for column in columns
+        )
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """How the scores were measured: the sentences of its encoders, then those of baselines computed otherwise."""
+        cells = [cell for line in self.lines for cell in line.cells if cell is not None]
+        return tuple(dict.fromkeys(cell.protocol for cell in cells))
+
+
+def score_tables(rows: Sequence[ReportRow]) -> list[ScoreTable]:
+    """Arranges rows, in the order in which they come; of rows that repeat each other the last counts."""
+    groups: dict[tuple[str, str, str], list[ReportRow]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.split, row.evaluation), []).append(row)
+    tables = []
+    for (dataset, split, evaluation), group in groups.items():
+        metrics = tuple(dict.fromkeys(row.metric for row in group))
+        cells = {(row.encoder, row.metric): row for row in group}
+        encoders = dict.fromkeys((row.baseline, row.encoder) for row in group)
+        lines = tuple(
+            Line(name, baseline, tuple(cells.get((name, metric)) for metric in metrics))
+            for baseline, name in sorted(encoders, key=lambda encoder: encoder[0])
+        )
+        tables.append(ScoreTable(dataset, split, evaluation, metrics, lines))
+    return tables
+
+
+def shown(value: float | None) -> str:
+    """A score with three digits after the point, or three significant ones where it is large; empty for none."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def _highest(lines: list[Line]) -> Line | None:
+    scored = [line for line in lines if line.main is not None]
+    return max(scored, key=lambda line: line.main or 0.0) if scored else None
