@@ -4,12 +4,16 @@ from collections.abc import Callable
 
 from mmssl.config import Choice
 from mmssl.evaluation.knn import knn
+from mmssl.evaluation.propagation import propagation
 from mmssl.evaluation.report_row import ReportRow
 
-EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {"knn": knn}
+EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {"knn": knn, "propagation": propagation}
 """Called `evaluation(subject, **settings)`; the first metric that an evaluation gives is its main one."""
 
 EVALUATION_CHOICE = Choice(EVALUATIONS, "evaluation", provided=("subject",))
 
-BASELINES: dict[str, tuple[str, ...]] = {"knn": ("pixels", "random:")}
+BASELINES: dict[str, tuple[str, ...]] = {
+    "knn": ("pixels", "random:"),
+    "propagation": ("lab", "random:"),
+}
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -17,7 +16,9 @@ VOID = 255
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "height width"]:
-    """Reads an indexed PNG: 0 is the background, other indices are objects, `VOID` is described at `normalize_mask`.
+    """Reads an indexed PNG: 0 is the background, other indices are objects, `VOID` alone is one.
+
+    Pixels of `VOID` beside other objects get no label at all: cells there vote for no channel.
 
     Args:
         path: The PNG.
@@ -27,7 +28,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "height width"
         LabelError: If it cannot be read, has another size than the video, or holds no object.
     """
     try:
-        mask = torch.as_tensor(np.asarray(read_index_png(path)))
+        mask = read_index_png(path)
     except MediaError as error:
         raise LabelError(f"labels cannot be read: {error}") from error
     if tuple(mask.shape) != size:
@@ -35,19 +36,20 @@ def read_mask(path: Path, size: tuple[int, int]) -> UInt8[Tensor, "height width"
         raise LabelError(
             f"{path}: labels are {got} pixels, the video's frames {wanted}; draw them on a frame as it is shown"
         )
-    mask = normalize_mask(mask)
+    mask = normalize_mask(mask, is_single=not objects_of(mask))
     if not objects_of(mask):
         raise LabelError(f"{path}: no object is labelled; every pixel is background (index 0)")
     return mask
 
 
-def normalize_mask(mask: Tensor) -> UInt8[Tensor, "height width"]:
-    """Names the single object of a {0, 255} mask 1, as DAVIS-2016 has them; elsewhere 255 stays and means nobody's.
+def normalize_mask(mask: UInt8[Tensor, "height width"], *, is_single: bool) -> UInt8[Tensor, "height width"]:
+    """Names the object of a mask of a single one 1, whatever its index; leaves other masks as they are.
 
-    Nobody's pixels get no label at all: cells there vote for no channel.
+    Args:
+        mask: Indices.
+        is_single: Whether the video's first mask is {0, 255}, as DAVIS-2016 has them.
     """
-    mask = mask.to(torch.uint8)
-    return (mask > 0).to(torch.uint8) if not objects_of(mask) else mask
+    return (mask > 0).to(torch.uint8) if is_single else mask
 
 
 def objects_of(mask: UInt8[Tensor, "height width"]) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ class Overlay:
     """
 
     def __init__(self, objects: tuple[int, ...], size: tuple[int, int]) -> None:
-        self._colors = davis_palette().numpy()
+        self._colors = overlay_colors()
         self._outline = max(1, round(min(size) / 240))
         self._legend = _legend(objects, self._colors, size)
 
@@ -39,6 +39,12 @@ class Overlay:
         height, width = self._legend.shape[:2]
         picture[:height, :width] = self._legend
         return torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+
+
+def overlay_colors() -> NDArray[np.uint8]:
+    """The DAVIS palette made lighter, so that its dark reds and blues show on a picture, uint8 `[256, 3]`."""
+    colors: NDArray[np.uint8] = (64 + davis_palette().numpy() * 0.75).astype(np.uint8)
+    return colors
 
 
 def _outline(indices: NDArray[np.uint8], thickness: int) -> NDArray[np.bool_]:

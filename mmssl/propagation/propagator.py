@@ -44,10 +44,7 @@ class Propagator:
         features = normalize_features(features[None])[0]
         if self._first is not None and features.shape != self._first[0].shape:
             raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
-        if labels is None:
-            labels = self._propagate(features)
-        else:
-            labels = labels.detach().float()
+        labels = self._propagate(features) if labels is None else labels.detach().float()
         if self._first is None:
             self._first = (features, labels)
         else:

@@ -1,7 +1,6 @@
 import torch
 
-from mmssl.media.image import davis_palette
-from mmssl.propagation.overlay import Overlay
+from mmssl.propagation.overlay import Overlay, overlay_colors
 
 
 def test_object_is_tinted_and_outlined_and_the_rest_is_left_alone() -> None:
@@ -9,7 +8,7 @@ def test_object_is_tinted_and_outlined_and_the_rest_is_left_alone() -> None:
     mask = torch.zeros(96, 120, dtype=torch.uint8)
     mask[40:70, 50:90] = 2
     drawn = Overlay((2,), (96, 120)).draw(frame, mask)
-    color = davis_palette()[2]
+    color = torch.from_numpy(overlay_colors())[2]
     assert drawn[:, 40, 60].tolist() == color.tolist()
     inside = drawn[:, 55, 70].float()
     assert torch.allclose(inside, 100 * 0.55 + color * 0.45, atol=1)
@@ -22,7 +21,7 @@ def test_legend_shows_each_object_and_void_is_not_drawn() -> None:
     mask = torch.full((200, 300), 255, dtype=torch.uint8)
     drawn = Overlay((1, 3), (200, 300)).draw(frame, mask)
     found = {tuple(color) for color in drawn.flatten(1).T.tolist()}
-    assert {tuple(davis_palette()[index].tolist()) for index in (1, 3)} <= found
+    assert {tuple(overlay_colors()[index].tolist()) for index in (1, 3)} <= found
     assert drawn[:, 100:].eq(0).all()
 
 
@@ -31,3 +30,7 @@ def test_legend_of_many_objects_is_cut_at_the_frame() -> None:
         torch.zeros(3, 64, 64, dtype=torch.uint8), torch.zeros(64, 64, dtype=torch.uint8)
     )
     assert drawn.shape == (3, 64, 64)
+
+
+def test_colors_are_distinct() -> None:
+    assert len({tuple(color) for color in overlay_colors().tolist()}) == 256

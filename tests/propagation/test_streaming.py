@@ -51,7 +51,11 @@ def test_error_of_a_call_surfaces_and_stops_the_calls_after_it() -> None:
     def fail() -> None:
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"), InOrder(4) as writer:
-        writer.submit(fail)
-        writer.submit(seen.append, 1)
+    def write() -> None:
+        with InOrder(4) as writer:
+            writer.submit(fail)
+            writer.submit(seen.append, 1)
+
+    with pytest.raises(OSError, match="disk full"):
+        write()
     assert not seen

@@ -1,0 +1,227 @@
+"""Scores an encoder by how well its features carry the masks of the first frame through videos."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmssl.data.manifest import Manifest, ManifestRow
+from mmssl.errors import EvaluationError, LabelError, MmsslError
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.segmentation import SequenceScores, Statistics, score_sequence, statistics
+from mmssl.evaluation.subject import Subject
+from mmssl.media.image import read_index_png
+from mmssl.propagation.masks import normalize_mask, objects_of
+from mmssl.propagation.presets import Preset
+from mmssl.propagation.video import find_preset, propagate_video
+
+METRICS = ("J&F", "J", "J recall", "J decay", "F", "F recall", "F decay")
+
+
+def propagation(
+    subject: Subject,
+    *,
+    preset: str = "dino",
+    temperature: float | None = None,
+    short_side: int | None = None,
+    split: str | None = None,
+    batch_size: int = 4,
+    report_seconds: bool = False,
+) -> list[ReportRow]:
+    """Carries each video's first mask through it and compares with the annotated frames, by the DAVIS protocol.
+
+    The first and the last frame are not scored, nor are frames without annotation; the objects are those of the first
+    frame; each measure is the mean over objects, of all videos together. Rows of the manifest without `masks` in
+    `extra` take no part. A video that cannot be scored is named, with the reason, in every row's `detail`.
+
+    Args:
+        subject: Its encoder and its manifest; masks and an overlay of each video go to its folder, if it has one.
+        preset: Name in `PRESETS`.
+        temperature: In place of the preset's.
+        short_side: Pixels, in place of the preset's.
+        split: Rows of this split only; None for all.
+        batch_size: Frames encoded together.
+        report_seconds: Whether to add a row with the time a frame, which differs from run to run.
+
+    Returns:
+        J&F, then mean, recall and decay of J and F, and the same for the first frame's mask copied to every frame
+        (`identity`); None where no video could be scored.
+
+    Raises:
+        EvaluationError: If there is no manifest, or no row of it has masks.
+        ConfigError: If there is no such preset.
+
+    Source:
+        Pont-Tuset et al. 2017, arXiv:1704.00675, and the DAVIS-2017 toolkit's semi-supervised track.
+    """
+    settings = find_preset(preset)
+    settings = replace(
+        settings,
+        temperature=settings.temperature if temperature is None else temperature,
+        short_side=settings.short_side if short_side is None else short_side,
+    )
+    rows = _rows_with_masks(subject, split)
+    assert subject.manifest is not None
+    subject.encoder.encoder.to(subject.device)
+    scored: dict[str, _Scored] = {}
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for row in rows:
+            out = (subject.out or Path(scratch)) / re.sub(r"[^\w.-]", "_", row.id)
+            try:
+                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out)
+            except MmsslError as error:
+                failed[row.id] = str(error)
+    splits = {row.split for row in rows}
+    name = str(splits.pop()) if len(splits) == 1 and None not in splits else "all"
+    protocol = _describe(preset, settings)
+    report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
+    if report_seconds:
+        report.append(_seconds(subject, name, protocol, scored))
+    copied = "the first frame's mask copied to every frame; scored as the encoders are"
+    return report + _report(
+        subject, name, copied, {key: item.identity for key, item in scored.items()}, failed, "identity"
+    )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A video's scores, those of its first mask copied, and the time a frame where it was propagated now."""
+
+    encoder: SequenceScores
+    identity: SequenceScores
+    seconds_per_frame: float | None
+
+
+def _rows_with_masks(subject: Subject, split: str | None) -> list[ManifestRow]:
+    if subject.manifest is None:
+        raise EvaluationError("propagation reads videos and masks: give a manifest")
+    rows = [row for row in subject.manifest.rows if split in (None, row.split) and row.extra.get("masks")]
+    if not rows:
+        where = "" if split is None else f" in split {split!r}"
+        raise EvaluationError(
+            f"{subject.manifest.path}: no row{where} has `masks`; each needs the folder of its masks, 00000.png and so on"
+        )
+    return rows
+
+
+def _score(
+    subject: Subject, manifest: Manifest, row: ManifestRow, preset: Preset, batch_size: int, out: Path
+) -> _Scored:
+    """Propagates one video and scores it.
+
+    Raises:
+        MmsslError: If that cannot be done.
+    """
+    if row.status != "ok":
+        raise EvaluationError(f"rejected: {row.error_type}: {row.error_message}")
+    if row.start is not None or row.end is not None:
+        raise EvaluationError("is a segment of a file; masks belong to the frames of whole files")
+    masks = manifest.path.parent / str(row.extra["masks"])
+    result = propagate_video(
+        manifest.resolve(row),
+        masks / "00000.png",
+        encoder=subject.encoder.encoder,
+        encoder_name=subject.name or subject.encoder.reference,
+        out=out,
+        preset=preset,
+        batch_size=batch_size,
+        overlay=subject.out is not None,
+    )
+    shutil.rmtree(out / "logs", ignore_errors=True)
+    first = read_index_png(masks / "00000.png")
+    annotated = [frame for frame in range(1, result.num_frames - 1) if (masks / f"{frame:05}.png").is_file()]
+    if not annotated:
+        raise EvaluationError(f"{masks}: no mask between the first and the last of {result.num_frames} frames")
+
+    def truths() -> Iterator[tuple[int, Tensor]]:
+        for frame in annotated:
+            file = masks / f"{frame:05}.png"
+            truth = normalize_mask(read_index_png(file), is_single=not objects_of(first))
+            if truth.shape != first.shape:
+                raise LabelError(f"{file}: is {tuple(truth.shape)}, the first mask {tuple(first.shape)}")
+            yield frame, truth
+
+    copied = read_index_png(result.mask_file(0))
+    return _Scored(
+        score_sequence(result.objects, ((read_index_png(result.mask_file(frame)), truth) for frame, truth in truths())),
+        score_sequence(result.objects, ((copied, truth) for _, truth in truths())),
+        result.seconds_per_frame,
+    )
+
+
+def _report(
+    subject: Subject,
+    split: str,
+    protocol: str,
+    scored: dict[str, SequenceScores],
+    failed: dict[str, str],
+    baseline: str | None,
+) -> list[ReportRow]:
+    """One row a metric, over all objects of all videos, with the values of each video beside it."""
+    objects = {key: _object_values(scores) for key, scores in scored.items()}
+    everything = [values for videos in objects.values() for values in videos]
+    rows = []
+    for place, metric in enumerate(METRICS):
+        value = sum(values[place] for values in everything) / len(everything) if everything else None
+        sequences = {key: sum(values[place] for values in videos) / len(videos) for key, videos in objects.items()}
+        rows.append(
+            subject.row(
+                "propagation",
+                metric,
+                value,
+                split=split,
+                num_items=len(everything),
+                protocol=protocol,
+                encoder=baseline,
+                detail={"sequences": sequences, "failed": failed},
+            )
+        )
+    return rows
+
+
+def _object_values(scores: SequenceScores) -> list[tuple[float, ...]]:
+    """The `METRICS` of each object of a video."""
+    values: list[tuple[float, ...]] = []
+    for index in scores.region:
+        region, boundary = statistics(scores.region[index]), statistics(scores.boundary[index])
+        values.append(((region.mean + boundary.mean) / 2, *_values(region), *_values(boundary)))
+    return values
+
+
+def _values(of: Statistics) -> tuple[float, float, float]:
+    return of.mean, of.recall, of.decay
+
+
+def _seconds(subject: Subject, split: str, protocol: str, scored: dict[str, _Scored]) -> ReportRow:
+    """Mean time a frame of the videos that were propagated in this call."""
+    seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
+    return subject.row(
+        "propagation",
+        "seconds a frame",
+        sum(seconds.values()) / len(seconds) if seconds else None,
+        split=split,
+        num_items=len(seconds),
+        protocol=f"{protocol}; {torch.get_num_threads()} threads on {subject.device}; decoding to files, all included",
+        detail={"sequences": seconds},
+    )
+
+
+def _describe(name: str, preset: Preset) -> str:
+    """The protocol as one sentence."""
+    window = asdict(preset.window)
+    shape = (
+        "whole frame"
+        if window["radius"] is None
+        else f"{'circle' if window['circular'] else 'square'} of radius {window['radius']:g}"
+    )
+    return (
+        f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, top-{preset.top_k}, "
+        f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side; first mask given; "
+        "J and F without the first and last frame, mean over objects"
+    )
