@@ -62,7 +62,7 @@ def convert(
     Example:
     - `mmssl manifest convert captions.csv -o captions.jsonl`
     """
-    from mmssl.data.building import convert_manifest
+    from mmssl.data.formats import convert_manifest
 
     convert_manifest(source, out, form=form)
     print(out)
