@@ -1,6 +1,5 @@
-"""Clips, a view and objectives that train in milliseconds; as a program, one training that a test can kill."""
+"""Clips, a view and objectives that train in milliseconds."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mmssl.functional.gather import gather_with_gradient, rank_offset
 from mmssl.functional.random import ItemRandom
 from mmssl.models import ENCODER_CHOICE
 from mmssl.objectives.objective import Batch, Objective, Output
+from mmssl.objectives.simclr import SimCLR
 from mmssl.training.loop import train
 from mmssl.training.settings import TrainSettings
 
@@ -73,12 +73,14 @@ class MeanObjective(Objective):
     def forward(self, batch: Batch) -> Output:
         out = self.head(self.dropout(self.encoder(batch["a"])))
         other = self.head(self.dropout(self.encoder(batch["b"])))
-        loss = ((out - other - self.center - 1e-3 * self.prepared) ** 2).mean() + (out.mean(1) - 1).square().mean()
+        target = batch["first"][:, None] / 255 + 0.01 * self.center + 1e-5 * self.prepared
+        loss = (out - target).square().mean() + 0.1 * (out - other).square().mean()
         return {"loss": loss, "accuracy": (out > 0).double().mean(), "out": out}
 
     def after_step(self, output: Output, *, progress: float) -> None:
-        self.center.lerp_(output["out"].mean(0).to(self.center.dtype), 0.1 * progress)
-        self.queue.copy_(torch.cat([output["out"][:, 0].to(self.queue.dtype), self.queue])[:7])
+        every = gather_with_gradient(output["out"])
+        self.center.lerp_(every.mean(0), 0.1 * progress)
+        self.queue.copy_(torch.cat([every[:, 0], self.queue])[:7])
 
 
 class ContrastObjective(Objective):
@@ -97,7 +99,14 @@ class ContrastObjective(Objective):
         return {"loss": functional.cross_entropy(logits, torch.arange(len(a)) + rank_offset(len(a)))}
 
 
-OBJECTIVES = {"mean": MeanObjective, "contrast": ContrastObjective}
+class TinySimCLR(SimCLR):
+    """SimCLR on the same two copies."""
+
+    def forward(self, batch: Batch) -> Output:
+        return super().forward({"view_1": batch["a"], "view_2": batch["b"]})
+
+
+OBJECTIVES = {"mean": MeanObjective, "contrast": ContrastObjective, "simclr": TinySimCLR}
 
 
 def run(
@@ -126,10 +135,3 @@ def run(
         encoder_spec=SPEC,
     )
     return objective
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    arguments = dict(argument.split("=") for argument in sys.argv[2:])
-    kind, precise = arguments.pop("name", "mean"), arguments.pop("double", "") == "1"
-    run(Path(sys.argv[1]), kind, double=precise, **{key: int(value) for key, value in arguments.items()})
