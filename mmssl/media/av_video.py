@@ -3,42 +3,48 @@
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-import av
 import torch
 from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 from torch import Tensor
 
-from mmssl.errors import DecodeError, MediaError
-from mmssl.media.containers import MAX_PIXELS, av_errors, open_container
+from mmssl.errors import DecodeError
+from mmssl.media.containers import av_errors, check_dimensions, open_container
 from mmssl.media.pixels import RgbConverter, quarter_turns
 from mmssl.media.timeline import SeekPoint, Timeline, decode_packet, read_timeline, video_stream
 from mmssl.media.video_file import Size, VideoFile
 
-FRAMES_WORTH_A_SEEK = 12
+FRAMES_WORTH_A_SEEK = 4
 """Going forward, a seek is worth its cost when it saves decoding more than this many frames."""
 
 
 class AvVideo(VideoFile):
-    """A video file read by PyAV.
+    """A video file read by PyAV, with as many threads as torch is set to use.
+
+    Frames that the decoder reports as damaged, or leaves out, raise DecodeError, and so do the ones after them up to the next
+    keyframe, which depend on them.
 
     Args:
         path: A file of any container and codec that FFmpeg reads.
 
     Raises:
         MediaError: If the file is missing, empty, unreadable, damaged, or has no video.
+        DecodeError: If none of its frames can be decoded.
     """
 
     def __init__(self, path: Path) -> None:
-        self._timeline = read_timeline(path)
-        self._pass: _Pass | None = _Pass(path, self._timeline, None, threads=1)
-        _, first = next(self._pass)
+        self._decoder: _Decoder | None = _Decoder(path)
+        self._timeline = self._decoder.timeline
+        self._latest: tuple[int, VideoFrame] | None = next(self._decoder, None)
+        if self._latest is None:
+            raise DecodeError(f"{path}: none of its frames can be decoded")
+        first = self._latest[1]
+        self._is_open = True
         turns = quarter_turns(first)
-        size = (first.height, first.width) if turns % 2 == 0 else (first.width, first.height)
         self._convert = RgbConverter(quarter_turns=turns)
         super().__init__(
             path,
-            size=size,
+            size=(first.height, first.width) if turns % 2 == 0 else (first.width, first.height),
             pts_seconds=torch.from_numpy(self._timeline.pts_seconds),
             end_seconds=self._timeline.end_seconds,
         )
@@ -49,67 +55,109 @@ class AvVideo(VideoFile):
 
     def _find(self, index: int) -> VideoFrame:
         """Decodes to a frame, from where the decoder is or from the last seek point before the frame."""
+        if self._latest is not None and self._latest[0] == index:
+            return self._latest[1]
         point = self._timeline.seek_point(index)
+        decoder = self._decoder = self._decoder or _Decoder(self.path, self._timeline)
         begin = point.frame if point else 0
-        current = self._pass
-        if current is None or current.next_frame > index or begin - current.next_frame > FRAMES_WORTH_A_SEEK:
-            self.close()
-            current = self._pass = _Pass(self.path, self._timeline, point, threads=1)
+        if not begin - FRAMES_WORTH_A_SEEK <= decoder.next_frame <= index:
+            decoder.restart(point)
         while True:
-            for found, frame in current:
+            for found, frame in decoder:
                 if found == index:
+                    self._latest = found, frame
                     return frame
                 if found > index:
                     break
-            self.close()
-            if current.start is None:
+            if decoder.start is None:
+                self._latest = None
                 raise DecodeError(f"{self.path}: frame {index} of {self.num_frames} cannot be decoded")
-            earlier = self._timeline.seek_point(current.start.frame - 1)
-            current = self._pass = _Pass(self.path, self._timeline, earlier, threads=1)
+            decoder.restart(self._timeline.seek_point(decoder.start.frame - 1))
 
     def _read_range(self, start: int, stop: int, size: Size | None) -> Iterator[tuple[int, UInt8[Tensor, "h w 3"]]]:
         if start == stop:
             return
-        run = _Pass(self.path, self._timeline, self._timeline.seek_point(start), threads=torch.get_num_threads())
+        latest, decoder = self._latest, self._decoder or _Decoder(self.path, self._timeline)
+        self._latest = self._decoder = None
         convert = RgbConverter(quarter_turns=self._convert.quarter_turns)
+        expected = start
         try:
-            expected = start
-            for index, frame in run:
-                if index < start:
-                    continue
-                if index != expected:
-                    break
-                yield index, convert(frame, size or self.size)
+            if latest is not None and latest[0] == start:
+                yield start, convert(latest[1], size or self.size)
                 expected += 1
-                if expected == stop:
-                    return
+            if expected == stop:
+                return
+            if decoder.next_frame != expected:
+                decoder.restart(self._timeline.seek_point(expected))
+            while True:
+                for index, frame in decoder:
+                    if index < expected:
+                        continue
+                    if index > expected:
+                        break
+                    yield index, convert(frame, size or self.size)
+                    expected += 1
+                    if expected == stop:
+                        return
+                if decoder.start is None:
+                    raise DecodeError(f"{self.path}: frame {expected} of {self.num_frames} cannot be decoded")
+                decoder.restart(self._timeline.seek_point(decoder.start.frame - 1))
         finally:
-            run.close()
-        raise DecodeError(f"{self.path}: frame {expected} of {self.num_frames} cannot be decoded")
+            if self._decoder is None and self._is_open:
+                self._decoder = decoder
+            else:
+                decoder.close()
 
     def close(self) -> None:
-        """Lets go of the file; reading again opens it again."""
-        if self._pass is not None:
-            self._pass.close()
-            self._pass = None
+        """Lets go of the file."""
+        if self._decoder is not None:
+            self._decoder.close()
+        self._decoder = self._latest = None
+        self._is_open = False
 
 
-class _Pass:
-    """One run of a decoder from a seek point forwards, giving `(index, frame)` in order."""
+class _Decoder:
+    """Gives `(index, frame)` in presentation order from a seek point forwards, leaving out damaged frames."""
 
-    def __init__(self, path: Path, timeline: Timeline, start: SeekPoint | None, *, threads: int) -> None:
+    def __init__(self, path: Path, timeline: Timeline | None = None) -> None:
+        self._path = path
+        self._open()
+        if timeline is None:
+            self.timeline = read_timeline(self._container, self._stream, path)
+            self._begin(None)
+            self._rewind()
+        else:
+            self.timeline = timeline
+            self._begin(None)
+
+    def _open(self) -> None:
+        self._container = open_container(self._path)
+        self._stream = video_stream(self._container, self._path)
+        check_dimensions(self._path, self._stream.width, self._stream.height)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = torch.get_num_threads()
+
+    def _rewind(self) -> None:
+        """Goes to the file's begin, by opening it anew where seeking there might not arrive."""
+        self._container.close()
+        self._open()
+
+    def _begin(self, start: SeekPoint | None) -> None:
         self.start = start
         self.next_frame = start.frame if start else 0
-        self._container = open_container(path)
-        stream = video_stream(self._container, path)
-        context = stream.codec_context
-        if context.width * context.height > MAX_PIXELS:
-            raise MediaError(f"{path}: its header claims {context.width} x {context.height} pixels; refused")
-        context.thread_type = "AUTO"
-        context.thread_count = threads
-        self._frames = self._decode(path, stream, timeline)
+        self._frames = self._decode()
 
-    def __iter__(self) -> "_Pass":
+    def restart(self, start: SeekPoint | None) -> None:
+        """Goes to a seek point, or to the file's begin."""
+        self._frames.close()
+        if start is None:
+            self._rewind()
+        else:
+            with av_errors(self._path):
+                self._container.seek(start.stamp, stream=self._stream)
+        self._begin(start)
+
+    def __iter__(self) -> "_Decoder":
         return self
 
     def __next__(self) -> tuple[int, VideoFrame]:
@@ -117,27 +165,24 @@ class _Pass:
         self.next_frame = index + 1
         return index, frame
 
-    def _decode(
-        self, path: Path, stream: av.video.stream.VideoStream, timeline: Timeline
-    ) -> Generator[tuple[int, VideoFrame], None, None]:
-        first = 0
-        if self.start is not None:
-            first = self.start.frame
-            self._container.seek(self.start.pts, stream=stream)
+    def _decode(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        timeline = self.timeline
+        first = expected = self.next_frame
         is_awaiting_key = self.start is not None
-        counted = 0
-        with av_errors(path):
-            for packet in self._container.demux(stream):
+        is_damaged = False
+        with av_errors(self._path):
+            for packet in self._container.demux(self._stream):
                 if is_awaiting_key and packet.size:
                     if not packet.is_keyframe:
                         continue
                     is_awaiting_key = False
                 for frame in decode_packet(packet, timeline.by_dts):
-                    if timeline.frame_of:
-                        index = -1 if frame.pts is None else timeline.frame_of.get(frame.pts, -1)
-                    else:
-                        index, counted = counted, counted + 1
-                    if index >= first:
+                    index = timeline.index(frame.pts, expected)
+                    if index < first:
+                        continue
+                    is_damaged = frame.is_corrupt or index != expected or (is_damaged and not frame.key_frame)
+                    expected = index + 1
+                    if not is_damaged:
                         yield index, frame
 
     def close(self) -> None:

@@ -42,6 +42,16 @@ def check_readable(path: Path) -> None:
         raise MediaError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def check_dimensions(path: Path, width: int, height: int) -> None:
+    """Refuses pictures larger than `MAX_PIXELS` before memory is taken for them.
+
+    Raises:
+        MediaError: If they are larger.
+    """
+    if width * height > MAX_PIXELS:
+        raise MediaError(f"{path}: its header claims {width} x {height} pixels; at most {MAX_PIXELS} are read")
+
+
 @contextmanager
 def av_errors(path: Path) -> Iterator[None]:
     """Turns an error of FFmpeg into a DecodeError that names the file."""

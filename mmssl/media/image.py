@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from mmssl.errors import DecodeError, MediaError
-from mmssl.media.containers import MAX_PIXELS, check_readable
+from mmssl.media.containers import MAX_PIXELS, check_dimensions, check_readable
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Names that still images go by; a GIF counts as a video."""
@@ -37,10 +37,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise MediaError(
-                        f"{path}: its header claims {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read"
-                    )
+                check_dimensions(path, image.width, image.height)
                 yield image
     except UnidentifiedImageError as error:
         raise MediaError(f"{path}: is not an image") from error

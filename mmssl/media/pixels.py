@@ -19,16 +19,14 @@ class RgbConverter:
 
     Args:
         quarter_turns: Counter-clockwise turns by 90 degrees that present a frame upright.
-        threads: Threads a conversion may use.
     """
 
-    def __init__(self, *, quarter_turns: int = 0, threads: int = 1) -> None:
+    def __init__(self, *, quarter_turns: int = 0) -> None:
         self.quarter_turns = quarter_turns % 4
-        self.threads = threads
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame, size: Size) -> UInt8[Tensor, "h w 3"]:
-        """One frame at a size, which is the size after rotation."""
+        """One frame at a size, which is the size after rotation; a view of the decoder's memory where it can be."""
         height, width = size if self.quarter_turns % 2 == 0 else size[::-1]
         rgb = self._reformatter.reformat(
             frame,
@@ -36,12 +34,12 @@ class RgbConverter:
             height=height,
             format="rgb24",
             interpolation=Interpolation.BILINEAR,
-            threads=self.threads,
+            threads=torch.get_num_threads(),
         )
         plane = rgb.planes[0]
-        pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)[:, : width * 3]
-        turned = np.rot90(pixels.reshape(height, width, 3), self.quarter_turns)
-        return torch.from_numpy(np.ascontiguousarray(turned))
+        memory = np.frombuffer(memoryview(plane), np.uint8)
+        pixels = torch.from_numpy(memory).view(height, plane.line_size)[:, : width * 3].unflatten(1, (width, 3))
+        return torch.rot90(pixels, self.quarter_turns) if self.quarter_turns else pixels
 
 
 def quarter_turns(frame: VideoFrame) -> int:

@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -31,15 +30,11 @@ class SeekPoint:
 
     Args:
         frame: Index of the keyframe among the presented frames.
-        pts: Its stamp.
-        dts: Its decoding time stamp.
-        position: Its place among the packets, in decoding order.
+        stamp: Its stamp.
     """
 
     frame: int
-    pts: int
-    dts: int
-    position: int
+    stamp: int
 
 
 @dataclass(frozen=True)
@@ -47,24 +42,27 @@ class Timeline:
     """The presented frames of a video stream in order.
 
     Args:
-        stream_index: The stream in its container.
-        stamps: Names each frame: what the decoder gives as its time stamp when packets are stamped as `by_dts` says.
         pts_seconds: Time each frame is presented, ascending.
         end_seconds: Time at which the last frame ends.
         by_dts: Whether packets are stamped with their decoding time, because their presentation times cannot be trusted.
-        seek_points: Where decoding can begin, ascending; empty where only the file's begin will do.
-        frame_of: Frame of a stamp; empty where stamps do not tell frames apart and frames are counted.
-        position_of: Place of a stamp's packet in decoding order.
+        seek_points: Where decoding can begin besides the file's begin, ascending.
+        frame_of: Frame of a stamp, which a packet carries into the decoder and its frame carries out; empty where stamps do
+            not tell frames apart and frames are counted.
+        first_stamp: Stamp of the file's first packet.
     """
 
-    stream_index: int
-    stamps: tuple[int, ...]
     pts_seconds: NDArray[np.float64]
     end_seconds: float
     by_dts: bool
     seek_points: tuple[SeekPoint, ...]
     frame_of: dict[int, int]
-    position_of: dict[int, int]
+    first_stamp: int | None
+
+    def index(self, stamp: int | None, expected: int) -> int:
+        """The frame of a stamp, -1 for one that is not presented; the expected frame where frames are counted."""
+        if not self.frame_of:
+            return expected
+        return -1 if stamp is None else self.frame_of.get(stamp, -1)
 
     def seek_point(self, frame: int) -> SeekPoint | None:
         """The last seek point at or before a frame; None for the file's begin."""
@@ -99,29 +97,30 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise MediaError(f"{path}: has no video stream (streams: {found})")
 
 
-def read_timeline(path: Path) -> Timeline:
+def read_timeline(container: InputContainer, stream: VideoStream, path: Path) -> Timeline:
     """Finds when each frame is presented, from the packets alone where they tell, else by decoding once in order.
 
+    Args:
+        container: Open and not yet read from; read to its end here.
+        stream: Its video stream.
+        path: Its file.
+
     Raises:
-        MediaError: If the file has no video stream, or no frame that can be presented.
+        MediaError: If the stream holds no frame that can be presented.
     """
-    with open_container(path) as container:
-        stream = video_stream(container, path)
-        entries = _entries(container, stream, path)
-        if not entries:
-            raise MediaError(f"{path}: its video stream holds no frame")
-        names = set(container.format.name.split(","))
-        timed = bool(names & _TIMED_CONTAINERS)
-        by_dts = not timed and "avi" in names
-        time_base = stream.time_base or Fraction(1, 90000)
-        if timed and codec_name(stream) in _ONE_FRAME_A_PACKET and _are_regular(entries):
-            stamps = sorted(entry.pts for entry in entries if entry.is_presented and entry.pts is not None)
-            times = stamps
-        else:
-            stamps, times = _decoded(path, by_dts)
-        can_seek = timed or by_dts
-        frame_rate = stream.average_rate
-    return _timeline(path, stream.index, entries, stamps, times, time_base, frame_rate, by_dts, can_seek)
+    entries = _entries(container, stream, path)
+    if not entries:
+        raise MediaError(f"{path}: its video stream holds no frame")
+    names = set(container.format.name.split(","))
+    is_timed = bool(names & _TIMED_CONTAINERS)
+    by_dts = not is_timed and "avi" in names
+    if is_timed and codec_name(stream) in _ONE_FRAME_A_PACKET and _are_regular(entries, stream):
+        times = stamps = sorted(entry.pts for entry in entries if entry.is_presented and entry.pts is not None)
+    else:
+        stamps, times = _decoded(path, by_dts)
+    if not stamps:
+        raise MediaError(f"{path}: no frame of its video stream can be decoded")
+    return _timeline(stream, entries, stamps, times, by_dts, can_seek=is_timed or by_dts)
 
 
 def _entries(container: InputContainer, stream: VideoStream, path: Path) -> list[_Entry]:
@@ -141,8 +140,9 @@ def _entries(container: InputContainer, stream: VideoStream, path: Path) -> list
     return entries
 
 
-def _are_regular(entries: list[_Entry]) -> bool:
+def _are_regular(entries: list[_Entry], stream: VideoStream) -> bool:
     """Whether the packets' presentation times are those of the frames a decoder presents."""
+    is_reordered = any(entry.pts != entry.dts for entry in entries)
     stamps = [entry.pts for entry in entries]
     known = [stamp for stamp in stamps if stamp is not None]
     return (
@@ -150,6 +150,7 @@ def _are_regular(entries: list[_Entry]) -> bool:
         and all(entry.is_sound for entry in entries)
         and entries[0].is_key
         and min(known) == known[0]
+        and (is_reordered or not stream.codec_context.has_b_frames)
     )
 
 
@@ -178,39 +179,25 @@ def decode_packet(packet: Packet, by_dts: bool) -> list[VideoFrame]:
 
 
 def _timeline(
-    path: Path,
-    stream_index: int,
-    entries: list[_Entry],
-    stamps: list[int],
-    times: list[int],
-    time_base: Fraction,
-    frame_rate: Fraction | None,
-    by_dts: bool,
-    can_seek: bool,
+    stream: VideoStream, entries: list[_Entry], stamps: list[int], times: list[int], by_dts: bool, *, can_seek: bool
 ) -> Timeline:
-    if not stamps:
-        raise MediaError(f"{path}: no frame of its video stream can be decoded")
-    frame_of = {value: frame for frame, value in enumerate(stamps)}
+    time_base = stream.time_base or Fraction(1, 90000)
+    seconds = np.array(times, np.float64) * time_base.numerator / time_base.denominator
+    frame_of = {stamp: frame for frame, stamp in enumerate(stamps)}
     keys = [entry.dts if by_dts else entry.pts for entry in entries]
-    position_of = {key: position for position, key in enumerate(keys) if key is not None}
-    is_unique = len(frame_of) == len(stamps) and len(position_of) == len(entries)
-    if not (can_seek and is_unique):
-        frame_of, position_of, points = {}, {}, []
+    durations = {key: entry.duration for key, entry in zip(keys, entries, strict=True)}
+    last = durations.get(stamps[-1], 0) * float(time_base)
+    if last <= 0:
+        gaps = np.sort(np.diff(seconds))
+        last = float(gaps[len(gaps) // 2]) if len(gaps) else float(1 / (stream.average_rate or 25))
+    points: list[SeekPoint] = []
+    if not can_seek or len(frame_of) < len(stamps) or len(durations) < len(entries) or None in durations:
+        frame_of = {}
     else:
         points = [
-            SeekPoint(frame_of[key], key, entry.dts if entry.dts is not None else key, position)
-            for position, (key, entry) in enumerate(zip(keys, entries, strict=True))
+            SeekPoint(frame_of[key], key)
+            for key, entry in zip(keys[1:], entries[1:], strict=True)
             if entry.is_key and key is not None and key in frame_of
         ]
-        points = [point for point in points if point.position > 0]
-    unit = float(time_base)
-    seconds = np.array(times, np.float64) * time_base.numerator / time_base.denominator
-    last = next((entry.duration for entry in entries if (entry.dts if by_dts else entry.pts) == stamps[-1]), 0)
-    if not last:
-        gaps = sorted(after - before for before, after in pairwise(times))
-        last = gaps[len(gaps) // 2] if gaps else 0
-    tail = last * unit or (float(1 / frame_rate) if frame_rate else 0.0)
-    ascending = sorted(points, key=lambda point: point.frame)
-    return Timeline(
-        stream_index, tuple(stamps), seconds, float(seconds[-1]) + tail, by_dts, tuple(ascending), frame_of, position_of
-    )
+    points.sort(key=lambda point: point.frame)
+    return Timeline(seconds, float(seconds[-1]) + last, by_dts, tuple(points), frame_of, keys[0])

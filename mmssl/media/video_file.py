@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
@@ -71,9 +72,10 @@ class VideoFile(ABC):
         places: dict[int, list[int]] = {}
         for place, index in enumerate(wanted):
             places.setdefault(index, []).append(place)
+        memory = pixels.numpy()
         for index, frame in self._read(sorted(places), size):
             for place in places[index]:
-                pixels[place] = frame
+                np.copyto(memory[place], frame.numpy())
         return pixels.permute(0, 3, 1, 2)
 
     def iterate(

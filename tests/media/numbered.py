@@ -1,0 +1,95 @@
+"""Videos whose frames carry their own number, readable after lossy coding."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+BITS = 10
+COLUMNS, ROWS = 8, 6
+
+
+def picture(number: int, *, width: int = 128, height: int = 96) -> np.ndarray:
+    """A frame: its number in black and white blocks (the first row and a quarter), and a texture that moves."""
+    y, x = np.mgrid[:height, :width]
+    gray = 110 + 40 * np.sin((x + 3 * number) / 9) * np.cos((y - 2 * number) / 7)
+    image = np.stack([gray, np.roll(gray, 7, 0), np.roll(gray, 5, 1)], -1)
+    for bit in range(BITS):
+        row, column = divmod(bit, COLUMNS)
+        top, bottom = row * height // ROWS, (row + 1) * height // ROWS
+        left, right = column * width // COLUMNS, (column + 1) * width // COLUMNS
+        image[top:bottom, left:right] = 225 if number >> bit & 1 else 30
+    return image.astype(np.uint8)
+
+
+def number_of(frame: Tensor) -> int:
+    """The number that a frame [3, height, width] carries."""
+    gray = frame.to(torch.float32).mean(0)
+    height, width = gray.shape
+    number = 0
+    for bit in range(BITS):
+        row, column = divmod(bit, COLUMNS)
+        y, x = int((row + 0.5) * height / ROWS), int((column + 0.5) * width / COLUMNS)
+        number |= int(gray[y - 2 : y + 3, x - 2 : x + 3].mean() > 128) << bit
+    return number
+
+
+def numbers_of(frames: Tensor) -> list[int]:
+    return [number_of(frame) for frame in frames]
+
+
+def write_numbered(
+    path: Path,
+    *,
+    codec: str,
+    num_frames: int = 90,
+    options: dict[str, str] | None = None,
+    pix_fmt: str = "yuv420p",
+    width: int = 128,
+    height: int = 96,
+    pts: Sequence[int] | None = None,
+    time_base: Fraction = Fraction(1, 25),
+    container_options: dict[str, str] | None = None,
+    has_b_frames: int | None = None,
+    shift: int = 0,
+) -> None:
+    """Writes frames 0 .. num_frames - 1; `shift` is subtracted from all time stamps after encoding."""
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.codec_context.time_base = time_base
+        stream.codec_context.thread_count = 1
+        if has_b_frames is not None:
+            stream.codec_context.max_b_frames = has_b_frames
+        ticks = Fraction(1, 25) / time_base
+        for number in range(num_frames):
+            frame = av.VideoFrame.from_ndarray(picture(number, width=width, height=height), "rgb24").reformat(
+                format=pix_fmt
+            )
+            frame.pts = int(number * ticks) if pts is None else pts[number]
+            frame.time_base = time_base
+            _mux(container, stream.encode(frame), shift)
+        _mux(container, stream.encode(None), shift)
+
+
+def _mux(container: av.container.OutputContainer, packets: list, shift: int) -> None:
+    for packet in packets:
+        if shift:
+            packet.pts -= shift
+            packet.dts -= shift
+        container.mux(packet)
+
+
+def rotate_mp4(path: Path, quarter_turns: int) -> None:
+    """Writes a display matrix, turning clockwise, into the track header of an MP4."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    one = 65536
+    a, b, c, d = [(one, 0, 0, one), (0, one, -one, 0), (-one, 0, 0, -one), (0, -one, one, 0)][quarter_turns % 4]
+    matrix = [a, b, 0, c, d, 0, 0, 0, 1 << 30]
+    data[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
+    path.write_bytes(data)
