@@ -24,14 +24,15 @@ def test_help_is_quick_and_names_every_command() -> None:
     done = mmssl("--help")
     seconds = time.monotonic() - began
     assert done.returncode == 0
-    for command in ("run", "check", "list", "manifest", "report"):
+    for command in ("run", "check", "list", "manifest", "evaluate", "embed", "index", "search", "propagate", "report"):
         assert f" {command} " in done.stdout
     assert seconds < 3, "about 0.3 s on an idle machine"
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "check", "list", "report", "manifest build", "manifest check", "manifest convert"]
-)
+COMMANDS = "run|check|list|manifest build|manifest check|manifest convert|evaluate|embed|index|search|propagate|report"
+
+
+@pytest.mark.parametrize("command", COMMANDS.split("|"))
 def test_every_command_teaches_by_example(command: str) -> None:
     done = mmssl(*command.split(), "--help")
     assert done.returncode == 0

@@ -10,7 +10,7 @@ import typer
 import typer.core
 
 from mmssl import __version__
-from mmssl.cli import manifest, pipeline
+from mmssl.cli import manifest, pipeline, propagation, retrieval
 from mmssl.errors import MmsslError
 
 EXIT_BAD_INPUT = 2
@@ -46,6 +46,11 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(pipeline.run)
 app.command(no_args_is_help=True)(pipeline.check)
 app.command("list")(pipeline.list_entries)
+app.command(no_args_is_help=True)(retrieval.evaluate)
+app.command(no_args_is_help=True)(retrieval.embed)
+app.command(no_args_is_help=True)(retrieval.index)
+app.command(no_args_is_help=True)(retrieval.search)
+app.command(no_args_is_help=True)(propagation.propagate)
 app.command(no_args_is_help=True)(pipeline.report)
 app.add_typer(manifest.app, name="manifest")
 

@@ -17,3 +17,6 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "propagation": ("lab", "random:"),
 }
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""
+
+NEEDS: dict[str, str] = {"knn": "clips", "propagation": "manifest"}
+"""What an evaluation reads: decoded `clips`, or the media files of a `manifest`."""

@@ -10,7 +10,9 @@ from torch import Tensor
 from mmssl.config import digest
 from mmssl.data.clip_store import ClipStore
 from mmssl.data.dataset import ClipItem, ClipSource
+from mmssl.data.manifest import Manifest
 from mmssl.errors import StageError
+from mmssl.stages.record import read_record
 
 STORE = "store"
 
@@ -22,6 +24,13 @@ def open_clips(folder: Path) -> ClipStore:
         ClipStoreError: If the folder holds none.
     """
     return ClipStore(folder / STORE if (folder / STORE).is_dir() else folder)
+
+
+def dataset_name(folder: Path) -> str:
+    """How results name the clips of a decode stage: by its manifests."""
+    manifests = read_record(folder).get("settings", {}).get("manifest", [])
+    names = [Manifest(Path(file), ()).name for file in ([manifests] if isinstance(manifests, str) else manifests)]
+    return " + ".join(names) or folder.name
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,10 @@ from typing import Annotated
 from mmssl.config import Spec, normalized
 from mmssl.data.manifest import read_manifest
 from mmssl.errors import StageError
-from mmssl.evaluation import EVALUATION_CHOICE
+from mmssl.evaluation import EVALUATION_CHOICE, NEEDS
 from mmssl.evaluation.evaluate import evaluate as score
 from mmssl.report.section import Block, Images, Picture, Scores, Section, Text, Video, write_section
-from mmssl.stages.clips import open_clips
+from mmssl.stages.clips import dataset_name, open_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.decode import ManifestFile
 from mmssl.stages.embed import EncoderReference, tables_of
@@ -42,17 +42,20 @@ def evaluate(
         baselines: Whether to score the evaluation's baselines too.
 
     Raises:
-        StageError: If there are neither clips nor a manifest.
+        StageError: If what the evaluation reads is not given.
     """
-    if clips is None and manifest is None:
-        raise StageError("there is nothing to evaluate on; give `clips: $NAME` of a decode stage, or a manifest")
+    name = str(normalized(evaluation)["name"])
     read = read_manifest(manifest) if manifest is not None else None
+    source = open_clips(clips) if clips is not None else None
+    if {"clips": source, "manifest": read}[NEEDS[name]] is None:
+        how = "`clips: $NAME` of a decode stage" if NEEDS[name] == "clips" else "`manifest: FILE`"
+        raise StageError(f"{name} has nothing to score on; give {how}")
     rows = score(
         encoders,
         evaluation,
-        dataset=read.name if read is not None else context.label(str(clips)),
+        dataset=read.name if read is not None else dataset_name(clips) if clips is not None else "",
         manifest=read,
-        clips=open_clips(clips) if clips is not None else None,
+        clips=source,
         tables=list(tables_of(embeddings).values()) if embeddings is not None else [],
         run=context.run,
         recipe_digest=context.recipe_digest,
@@ -61,7 +64,6 @@ def evaluate(
         baselines=baselines,
         label=context.label,
     )
-    name = str(normalized(evaluation)["name"])
     protocols = "\n\n".join(dict.fromkeys(row.protocol for row in rows if not row.baseline))
     blocks: tuple[Block, ...] = (Scores(tuple(rows)), Text(protocols), *_drawn(out))
     write_section(out, Section(f"Evaluation: {name}", blocks))

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mmssl.stages.graph import Graph, Node, Stage, bound_settings, check_recipe,
 from mmssl.stages.record import Record, read_record, record_of, settings_digest, write_record
 
 RUNS = Path("runs")
+RUN_FILE = "run.json"
 
 
 def run_recipe(
@@ -50,6 +51,36 @@ def run_recipe(
         StageError: If a stage cannot do its work, or another run holds the folder.
     """
     recipe = load_recipe(recipe_path, overrides)
+    command = ["mmssl", "run", str(recipe_path), *overrides]
+    return run(recipe, out=out, until=until, workers=workers, stages=stages, command=command)
+
+
+def run(
+    recipe: Recipe,
+    *,
+    out: Path | None = None,
+    until: str | None = None,
+    workers: int = 2,
+    stages: Mapping[str, Stage] = STAGES,
+    command: Sequence[str] = (),
+) -> Path:
+    """Runs a recipe that is in memory; see `run_recipe`.
+
+    Args:
+        recipe: The recipe, overrides applied.
+        out: See `run_recipe`, like all that follow up to `stages`.
+        until: Last stage to run.
+        workers: Processes.
+        stages: Stages by kind.
+        command: What the report says one has to type to repeat the run.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ConfigError: If anything is wrong with the recipe.
+        StageError: If a stage cannot do its work, or another run holds the folder.
+    """
     faults = check_recipe(recipe, stages=stages, media=False)
     if faults:
         raise ConfigError("\n".join(fault.text(recipe) for fault in faults))
@@ -61,7 +92,7 @@ def run_recipe(
     with run_lock(out):
         wanted = graph.nodes[: names.index(until) + 1] if until is not None else graph.nodes
         current: dict[str, str] = {}
-        _write_run(out, recipe, graph, current, overrides)
+        _write_run(out, recipe, graph, current, command)
         for node in graph.nodes:
             if not all(name in current for name in node.inputs):
                 continue
@@ -71,7 +102,7 @@ def run_recipe(
             context = _context(graph, node, out, workers=workers, stages=stages)
             _run_stage(node, record, context, out, recipe, stages)
             current[node.name] = record.digest
-            _write_run(out, recipe, graph, current, overrides)
+            _write_run(out, recipe, graph, current, command)
         return write_report(out)
 
 
@@ -108,25 +139,38 @@ def _run_stage(
             stages[node.kind](partial, context, **bound_settings(node, stages, context.folders))
         except MmsslError as error:
             place = recipe.place(node.path)
-            raise StageError(f"stage {node.name} ({place}): {error}") from error
+            raise StageError(f"stage {node.name}{f' ({place})' if place else ''}: {error}") from error
         write_record(partial, record, seconds=time.monotonic() - began)
     publish(partial, final)
     _say(node, f"done in {read_record(final)['seconds']:.1f} s")
 
 
-def _write_run(out: Path, recipe: Recipe, graph: Graph, current: Mapping[str, str], overrides: Collection[str]) -> None:
+def _write_run(out: Path, recipe: Recipe, graph: Graph, current: Mapping[str, str], command: Sequence[str]) -> None:
     """`run.json`: what the report says about the run as a whole; `stages` are those whose output is current, in order."""
     content: dict[str, Any] = {
         "name": graph.name,
         "recipe": to_jsonable_python(recipe.values),
         "recipe_digest": digest(recipe.values),
-        "command": ["mmssl", "run", str(recipe.source), *overrides],
+        "command": list(command),
         "seed": graph.seed,
         "version": mmssl.__version__,
         "stages": list(current),
     }
-    with atomic_file(out / "run.json") as partial:
+    with atomic_file(out / RUN_FILE) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    """What `run.json` holds: name, recipe, seed, and the stages whose output is current.
+
+    Raises:
+        StageError: If the folder holds no run.
+    """
+    try:
+        content = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StageError(f"{out}: holds no run ({RUN_FILE} cannot be read); give the folder of one") from error
+    return dict(content)
 
 
 def _say(node: Node, state: str) -> None:

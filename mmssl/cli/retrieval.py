@@ -1,0 +1,138 @@
+"""`mmssl embed`, `index`, `search` and `evaluate`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ENCODER_HELP = "A checkpoint or the folder of a train stage, `timm:NAME[@FILE]`, `random:FOLDER`, or `lab`, `pixels`."
+
+Encoder = Annotated[str, typer.Argument(help=ENCODER_HELP, show_default=False)]
+ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL or Parquet.", show_default=False)]
+NumFrames = Annotated[int, typer.Option(min=1, help="Frames of each clip; 1 for images.")]
+Size = Annotated[int, typer.Option(min=1, help="Side in pixels of the square that frames are cropped to.")]
+Sampler = Annotated[str, typer.Option(help="Which frames make a clip; see `mmssl list samplers`.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes for decoding; changes nothing but the time.")]
+
+
+def embed(
+    encoder: Encoder,
+    manifest: ManifestFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for clips and embeddings.")],
+    num_frames: NumFrames = 8,
+    size: Size = 128,
+    sampler: Sampler = "uniform",
+    workers: Workers = 2,
+) -> None:
+    """Embed the clips of a manifest; print the folder, which `mmssl index` takes next.
+
+    Examples:
+    - `mmssl embed runs/demo/contrast videos.jsonl -o found/`
+
+    - `mmssl embed timm:resnet18 images.jsonl -o found/ --num-frames 1 --size 224`
+    """
+    from mmssl.stages.quick import embed_manifest
+
+    embed_manifest(encoder, manifest, out, num_frames=num_frames, size=size, sampler=sampler, workers=workers)
+    print(out)
+
+
+def index(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `mmssl embed` wrote.", show_default=False)],
+) -> None:
+    """Make an index of embeddings, with a page of nearest neighbours; print the page's path.
+
+    Example:
+    - `mmssl index found/`
+    """
+    from mmssl.stages.quick import index_folder
+
+    print(index_folder(folder))
+
+
+def search(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder with an index, or a run's folder.", show_default=False)
+    ],
+    query: Annotated[Path, typer.Argument(metavar="QUERY_FILE", help="An image or a video.", show_default=False)],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
+    encoder: Annotated[
+        str | None, typer.Option(help="The encoder that made the index, where it has moved.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print the nearest clips of an image or a video, best first: cosine similarity and id.
+
+    Examples:
+    - `mmssl search found/ query.jpg`
+
+    - `mmssl search runs/demo/index query.mp4 -k 5 --json`
+    """
+    from mmssl.stages.quick import search_folder
+
+    for name, score in search_folder(folder, query, k=k, encoder=encoder):
+        print(json.dumps({"id": name, "score": score}, ensure_ascii=False) if as_json else f"{score:.4f}  {name}")
+
+
+def evaluate(
+    encoder: Encoder,
+    manifest: ManifestFile,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the evaluation.", show_default=False),
+    ] = None,
+    evaluation: Annotated[
+        str, typer.Option("--evaluation", help="Which protocol; see `mmssl list evaluations`.", show_default=False)
+    ] = ...,  # type: ignore[assignment]
+    as_json: Annotated[bool, typer.Option("--json", help="One report row a line and nothing else.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Keep clips, pictures and the report in this folder.")
+    ] = None,
+    num_frames: NumFrames = 8,
+    size: Size = 128,
+    sampler: Sampler = "uniform",
+    workers: Workers = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of sampling and of randomly initialized baselines.")] = 0,
+) -> None:
+    """Score an encoder on a manifest by one protocol, with baselines beside.
+
+    Examples:
+    - `mmssl evaluate runs/demo/contrast test.jsonl --evaluation knn ks='[20]'`
+
+    - `mmssl evaluate lab davis.jsonl --evaluation propagation preset=dino --json`
+    """
+    from mmssl.stages.quick import evaluate_manifest
+
+    rows = evaluate_manifest(
+        encoder,
+        manifest,
+        evaluation,
+        settings or (),
+        out=out,
+        num_frames=num_frames,
+        size=size,
+        sampler=sampler,
+        workers=workers,
+        seed=seed,
+    )
+    if as_json:
+        for row in rows:
+            print(json.dumps(row.to_json(), ensure_ascii=False))
+    else:
+        _print_table(rows)
+
+
+def _print_table(rows: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("encoder", "metric", "value", "items", "split")
+    for row in rows:
+        value = "-" if row.value is None else f"{row.value:.4f}"
+        name = f"{row.encoder} (baseline)" if row.baseline else row.encoder
+        table.add_row(name, row.metric, value, str(row.num_items), row.split)
+    Console().print(table)
+    for protocol in dict.fromkeys(row.protocol for row in rows if not row.baseline):
+        print(protocol, file=sys.stderr)

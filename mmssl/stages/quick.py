@@ -1,0 +1,190 @@
+"""Runs without a recipe file: what the single commands do, by the same stages."""
+
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from mmssl.config import Recipe, build
+from mmssl.data.decoding import decode_row
+from mmssl.data.manifest import ManifestRow
+from mmssl.errors import ConfigError, StageError
+from mmssl.evaluation import NEEDS
+from mmssl.evaluation.evaluate import ROWS, read_rows
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.media.probe import probe
+from mmssl.models.loading import LoadedEncoder, load_encoder
+from mmssl.retrieval.index import RECORD, Index
+from mmssl.stages import STAGES
+from mmssl.stages.decode import SAMPLER_CHOICE
+from mmssl.stages.graph import read_graph
+from mmssl.stages.run import RUN_FILE, read_run, run
+
+
+def embed_manifest(
+    encoder: str, manifest: Path, out: Path, *, num_frames: int, size: int, sampler: str, workers: int
+) -> None:
+    """Decodes a manifest's clips and embeds them, as a run in `out` with the stages `clips` and `embed`.
+
+    Args:
+        encoder: Reference.
+        manifest: JSONL or Parquet.
+        out: The run's folder; interrupted, the same call goes on there.
+        num_frames: Frames of each clip.
+        size: Side of the square in pixels.
+        sampler: Name of a sampler.
+        workers: Processes for decoding.
+    """
+    stages = {
+        "clips": _clips(manifest, num_frames=num_frames, size=size, sampler=sampler),
+        "embed": {"clips": "$clips", "encoders": [encoder]},
+    }
+    run(Recipe({"name": "embed", "stages": stages}), out=out, workers=workers)
+
+
+def index_folder(folder: Path) -> Path:
+    """Adds an index to what `embed_manifest` made; gives the path of the report.
+
+    Raises:
+        StageError: If the folder holds no run with embeddings.
+    """
+    values = read_run(folder)["recipe"]
+    embedded = [name for name, entry in values["stages"].items() if entry.get("stage", name) == "embed"]
+    if not embedded:
+        raise StageError(f"{folder}: this run has no stage that embeds; run `mmssl embed` first")
+    clips = values["stages"][embedded[0]]["clips"]
+    values["stages"].setdefault("index", {"embeddings": f"${embedded[0]}", "clips": clips})
+    return run(Recipe(values), out=folder)
+
+
+def evaluate_manifest(
+    encoder: str,
+    manifest: Path,
+    evaluation: str,
+    settings: Collection[str] = (),
+    *,
+    out: Path | None = None,
+    num_frames: int = 8,
+    size: int = 128,
+    sampler: str = "uniform",
+    workers: int = 2,
+    seed: int = 0,
+) -> list[ReportRow]:
+    """Scores an encoder on a manifest, and the evaluation's baselines.
+
+    Args:
+        encoder: Reference.
+        manifest: JSONL or Parquet.
+        evaluation: Name of an evaluation.
+        settings: `key=value` each, for the evaluation.
+        out: The run's folder; a temporary one where None.
+        num_frames: Frames of each clip, for evaluations that embed clips.
+        size: Side of the clips in pixels.
+        sampler: Name of a sampler.
+        workers: Processes for decoding.
+        seed: Of sampling and of randomly initialized baselines.
+    """
+    scored = {"stage": "evaluate", "encoders": [encoder], "evaluation": {"name": evaluation, **_settings(settings)}}
+    stages: dict[str, Any] = {"evaluate": scored}
+    if NEEDS.get(evaluation) == "clips":
+        scored["clips"] = "$clips"
+        stages = {"clips": _clips(manifest, num_frames=num_frames, size=size, sampler=sampler), **stages}
+    else:
+        scored["manifest"] = str(manifest.resolve())
+    recipe = Recipe({"name": "evaluate", "seed": seed, "stages": stages})
+    if out is not None:
+        run(recipe, out=out, workers=workers)
+        return read_rows(out / "evaluate" / ROWS)
+    with tempfile.TemporaryDirectory() as scratch:
+        run(recipe, out=Path(scratch), workers=workers)
+        return read_rows(Path(scratch) / "evaluate" / ROWS)
+
+
+def search_folder(folder: Path, query: Path, *, k: int, encoder: str | None = None) -> list[tuple[str, float]]:
+    """The clips of an index nearest to an image or a video, with their cosine similarities, best first.
+
+    Args:
+        folder: With an index, or with one below it.
+        query: An image or a video, decoded as the index's own clips were, with one clip over its whole length.
+        k: How many.
+        encoder: Reference of the encoder that made the index, where it is not where it was.
+
+    Raises:
+        StageError: If there is no index, or several, or the run that made it is not there.
+        CheckpointError: If the encoder cannot be loaded.
+        RetrievalError: If the encoder is not the one that made the index.
+        MediaError: If the query cannot be read.
+    """
+    found = sorted(file.parent for file in folder.resolve().rglob(RECORD) if not file.parent.name.startswith("."))
+    if len(found) != 1:
+        names = ", ".join(map(str, found)) or "none"
+        raise StageError(
+            f"{folder}: expected one index there, found {names}; name the folder of one, or run `mmssl index`"
+        )
+    index = Index.load(found[0])
+    root = next((place for place in found[0].parents if (place / RUN_FILE).is_file()), None)
+    if root is None:
+        raise StageError(f"{folder}: the run that made the index is not around it; search where `mmssl index` ran")
+    recipe = read_run(root)["recipe"]
+    loaded = load_encoder(encoder or _moved(index.encoder, root), seed=int(recipe.get("seed", 0)))
+    index.expect_encoder(loaded.digest)
+    shape = _clip_settings(Recipe(recipe), found[0].relative_to(root).parts[0])
+    neighbors = index.search(_embedding(loaded, query, **shape).numpy(), k)
+    return list(zip(neighbors.ids[0], map(float, neighbors.scores[0]), strict=True))
+
+
+def _clips(manifest: Path, *, num_frames: int, size: int, sampler: str) -> dict[str, Any]:
+    return {
+        "stage": "decode",
+        "manifest": str(manifest.resolve()),
+        "num_frames": num_frames,
+        "size": size,
+        "sampler": sampler,
+    }
+
+
+def _settings(texts: Collection[str]) -> dict[str, Any]:
+    settings = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"setting {text!r}: expected key=value")
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"setting {text!r}: the value is not YAML") from error
+    return settings
+
+
+def _moved(reference: str, root: Path) -> str:
+    """A reference as it stands now: `random:tracker`, of a stage's encoder, is `random:ROOT/tracker`."""
+    prefix, _, name = reference.rpartition(":")
+    return f"{prefix}:{root / name}".lstrip(":") if (root / name).is_dir() else reference
+
+
+def _clip_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
+    """Number of frames and size of the clips that a stage's output goes back to."""
+    nodes = {node.name: node for node in read_graph(recipe, STAGES)[0].nodes}
+    waiting = [stage]
+    while waiting:
+        node = nodes[waiting.pop()]
+        if node.kind == "decode":
+            size = node.settings["size"]
+            return {
+                "num_frames": node.settings["num_frames"],
+                "size": (size, size) if isinstance(size, int) else tuple(size),
+            }
+        waiting += node.inputs
+    raise StageError(f"the stage {stage} goes back to no stage that decodes")
+
+
+def _embedding(loaded: LoadedEncoder, query: Path, *, num_frames: int, size: tuple[int, int]) -> torch.Tensor:
+    row = ManifestRow(id="query", uri=query.name, media_type=probe(query).media_type)
+    sampler = build("uniform", SAMPLER_CHOICE, num_frames=num_frames)
+    (clip,) = decode_row(query, row, sampler=sampler, size=size, seed=0, epoch=0, item=0)
+    with torch.inference_mode():
+        embeddings: torch.Tensor = loaded.encoder(clip.frames.float() / 255)
+    return embeddings.mean(0, keepdim=True)
