@@ -8,7 +8,7 @@ from mmssl.errors import MediaError
 from mmssl.media.image import image_size
 
 MAX_FILE_BYTES = 6_000_000
-MAX_PAGE_BYTES = 60_000_000
+MAX_PAGE_BYTES = 40_000_000
 
 SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -16,7 +16,7 @@ from mmssl.files import atomic_file
 from mmssl.report.assets import Assets
 from mmssl.report.plots import line_plot_svg
 from mmssl.report.scores import score_tables, shown
-from mmssl.report.section import Block, Damaged, LinePlot, Rejects, Scores
+from mmssl.report.section import Block, Damaged, LinePlot, Rejects, Scores, Table
 from mmssl.report.stages import StageView, read_json, stage_views
 
 REPORT = "report.html"
@@ -54,7 +54,7 @@ def write_report(run_folder: Path) -> Path:
         name=run.get("name", run_folder.name),
         run=run,
         stages=stages,
-        seconds=sum(stage.seconds or 0.0 for stage in stages),
+        seconds=sum((stage.seconds or 0.0 for stage in stages), 0.0),
         slowest=max((stage.seconds or 0.0 for stage in stages), default=0.0),
         score_tables=score_tables([row for block in blocks if isinstance(block, Scores) for row in block.rows]),
         num_rejects=sum(len(block.rejects) for block in blocks if isinstance(block, Rejects)),
@@ -66,7 +66,7 @@ def write_report(run_folder: Path) -> Path:
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
     )
     with atomic_file(run_folder / REPORT) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text.lstrip(), encoding="utf-8")
     return run_folder / REPORT
 
 
@@ -92,15 +92,21 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"shown": shown, "duration": duration, "cell": cell, "anchor": anchor, "grouped": grouped}
+    filters = (anchor, cell, duration, grouped, numeric_columns, shown)
+    environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {"score_tables_of": score_tables}
-    environment.tests |= {"number": lambda value: isinstance(value, int | float) and not isinstance(value, bool)}
     return environment
 
 
 def grouped(blocks: tuple[Block | Damaged, ...]) -> list[tuple[str, list[Block | Damaged]]]:
     """Neighboring blocks of one kind together, so that plots and videos can stand side by side."""
     return [(kind, list(group)) for kind, group in itertools.groupby(blocks, key=lambda block: block.kind)]
+
+
+def numeric_columns(table: Table) -> list[bool]:
+    """Which columns hold numbers alone, besides empty cells."""
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
+    return [all(type(value) in (int, float) for value in column if value is not None) for column in columns]
 
 
 def duration(seconds: float) -> str:

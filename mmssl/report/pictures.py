@@ -5,27 +5,37 @@ from pathlib import Path
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from mmssl.data.dataset import ClipSource
+from mmssl.files import atomic_file
 from mmssl.media.image import write_jpeg
 from mmssl.report.section import Images, Picture
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.index import Index
 
 GAP_PIXELS = 2
+WHITE = 255
 
 
 def contact_strip(
-    frames: UInt8[Tensor, "frames 3 height width"], *, max_frames: int = 8
-) -> UInt8[Tensor, "3 height strip_width"]:
+    frames: UInt8[Tensor, "frames 3 height width"], *, max_frames: int = 8, height: int = 96
+) -> UInt8[Tensor, "3 strip_height strip_width"]:
     """Frames side by side with white gaps; of more than `max_frames`, ones that are evenly spread."""
-    wanted = torch.linspace(0, len(frames) - 1, min(max_frames, len(frames))).round().long()
-    gap = torch.full((3, frames.shape[2], GAP_PIXELS), 255, dtype=torch.uint8)
-    parts = [part for frame in frames[wanted] for part in (gap, frame)]
-    return torch.cat(parts[1:], dim=2)
+    chosen = resized(frames[_spread(len(frames), max_frames)], height)
+    gap = torch.full((3, height, GAP_PIXELS), WHITE, dtype=torch.uint8)
+    return torch.cat([part for frame in chosen for part in (gap, frame)][1:], dim=2)
 
 
-def sample_strips(folder: Path, source: ClipSource, *, count: int = 6, title: str = "Sample clips") -> Images:
+def resized(
+    frames: UInt8[Tensor, "frames 3 height width"], height: int
+) -> UInt8[Tensor, "frames 3 new_height new_width"]:
+    """Frames of another height and the same aspect, by an antialiased filter."""
+    width = max(1, round(height * frames.shape[3] / frames.shape[2]))
+    return interpolate(frames, (height, width), mode="bilinear", antialias=True)
+
+
+def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: str = "Sample clips") -> Images:
     """Strips of clips that are evenly spread over a source, as files in the folder's `samples/`.
 
     Args:
@@ -35,14 +45,14 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 6, title: st
         title: Of the block.
     """
     items = source.items
-    (folder / "samples").mkdir(parents=True, exist_ok=True)
     pictures = []
     for number, place in enumerate(_spread(len(items), count)):
+        item = items[place]
         file = f"samples/{number:02}.jpg"
-        write_jpeg(folder / file, contact_strip(source.clips([place])[0]))
-        facts = [items[place].id, items[place].label, f"{items[place].pts_seconds[0]:.2f} s"]
+        _write(folder / file, contact_strip(source.clips([place])[0]))
+        facts = (item.id, f"from {item.pts_seconds[0]:.2f} s", item.label, item.split)
         pictures.append(Picture(file, ", ".join(fact for fact in facts if fact)))
-    return Images(tuple(pictures), title=title)
+    return Images(tuple(pictures), title=title, per_row=1)
 
 
 def neighbor_gallery(
@@ -53,70 +63,83 @@ def neighbor_gallery(
     *,
     num_queries: int = 6,
     num_neighbors: int = 5,
+    height: int = 112,
 ) -> Images:
-    """Some clips and the clips nearest to each, of other groups, as files in the folder's `neighbors/`.
+    """Some clips and, for each, the nearest clips of other groups, as files in the folder's `neighbors/`.
+
+    Clips outside the split `train` are looked up where there are any; they are of different labels as far as there are
+    enough labels.
 
     Args:
         folder: The stage's folder.
         table: Embeddings of the clips.
-        source: The clips themselves, with the table's ids.
-        index: Made of the table's embeddings.
-        num_queries: How many clips are looked up; they are of different labels as far as there are enough.
+        source: The clips themselves, by the table's ids.
+        index: Made of the table.
+        num_queries: How many clips are looked up.
         num_neighbors: How many neighbors of each are shown.
+        height: Of a picture, in pixels.
 
     Raises:
         RetrievalError: If the index holds embeddings of another encoder.
     """
     index.expect_encoder(table.encoder_digest)
-    (folder / "neighbors").mkdir(parents=True, exist_ok=True)
     place_of = {id_: place for place, id_ in enumerate(table.ids)}
     source_place = {item.id: place for place, item in enumerate(source.items)}
     queries = _queries(table, num_queries)
     depth = num_neighbors + max(table.groups.count(table.groups[query]) for query in queries)
     found = index.search(table.embeddings[queries], depth)
+
+    def thumbnail(place: int) -> str:
+        file = f"neighbors/{source_place[table.ids[place]]:06}.jpg"
+        if not (folder / file).exists():
+            clip = source.clips([source_place[table.ids[place]]])[0]
+            _write(folder / file, resized(clip[len(clip) // 2 :][:1], height)[0])
+        return file
+
     pictures: list[Picture] = []
     for row, query in enumerate(queries):
+        pictures.append(Picture(thumbnail(query), table.labels[query] or table.ids[query], "query"))
         others = [
             (place_of[id_], float(score))
             for id_, score in zip(found.ids[row], found.scores[row], strict=True)
             if table.groups[place_of[id_]] != table.groups[query]
         ]
-        for column, (place, score) in enumerate([(query, 1.0), *others[:num_neighbors]]):
-            file = f"neighbors/{row:02}_{column}.jpg"
-            clip = source.clips([source_place[table.ids[place]]])[0]
-            write_jpeg(folder / file, clip[len(clip) // 2])
-            name = table.labels[place] or table.ids[place]
-            caption = name if column == 0 else f"{name} {score:.2f}"
-            pictures.append(Picture(file, caption, _mark(table, query, place)))
+        for place, score in others[:num_neighbors]:
+            caption = f"{score:.2f} {table.labels[place] or table.ids[place]}"
+            pictures.append(Picture(thumbnail(place), caption, _mark(table.labels[query], table.labels[place])))
+        pictures += [Picture("")] * max(0, num_neighbors - len(others))
     return Images(
         tuple(pictures),
         title=f"Nearest clips by {table.encoder}",
         per_row=num_neighbors + 1,
-        caption="Left: a clip. Right of it: the clips of other groups with the highest cosine similarity, which is below each.",
+        caption="Each row: a clip, then the clips of other groups that are nearest to it, with their cosine similarity.",
     )
 
 
 def _queries(table: EmbeddingTable, count: int) -> list[int]:
-    """Positions of clips: one a label, evenly spread over the labels; then, where labels are few, more of each."""
-    rank: dict[str | None, int] = {}
-    order = []
-    for place, label in enumerate(table.labels):
-        rank[label] = rank.get(label, -1) + 1
-        order.append((rank[label], place))
-    firsts = [place for number, place in order if number == 0]
-    if len(firsts) >= count:
-        return [firsts[number] for number in _spread(len(firsts), count)]
-    return sorted(place for _, place in sorted(order)[:count])
+    """Positions of clips to look up: held-out ones where there are any, of one label after the other."""
+    held_out = [place for place, split in enumerate(table.splits) if split not in (None, "train")]
+    by_label: dict[str | None, list[int]] = {}
+    for place in held_out or range(len(table)):
+        by_label.setdefault(table.labels[place], []).append(place)
+    if len(by_label) >= count:
+        labels = sorted(by_label, key=str)
+        return [by_label[labels[number]][0] for number in _spread(len(labels), count)]
+    each = -(-count // len(by_label))
+    return [places[spot] for places in by_label.values() for spot in _spread(len(places), each)][:count]
 
 
-def _mark(table: EmbeddingTable, query: int, place: int) -> str:
-    if place == query:
-        return "query"
-    if table.labels[place] is None or table.labels[query] is None:
+def _mark(query_label: str | None, label: str | None) -> str:
+    if query_label is None or label is None:
         return ""
-    return "match" if table.labels[place] == table.labels[query] else "miss"
+    return "match" if label == query_label else "miss"
+
+
+def _write(path: Path, picture: UInt8[Tensor, "3 height width"]) -> None:
+    with atomic_file(path) as partial:
+        write_jpeg(partial, picture)
 
 
 def _spread(length: int, count: int) -> list[int]:
     """At most `count` places from 0 to `length` - 1, evenly spread."""
-    return [int(place) for place in torch.linspace(0, length - 1, min(count, length)).round().long()]
+    return [int(place) for place in torch.linspace(0, length - 1, min(count, length)).round()]

@@ -83,10 +83,10 @@ def score_tables(rows: Sequence[ReportRow]) -> list[ScoreTable]:
     tables = []
     for (dataset, split, evaluation), group in groups.items():
         metrics = tuple(dict.fromkeys(row.metric for row in group))
-        cells = {(row.encoder, row.metric): row for row in group}
+        cells = {(row.baseline, row.encoder, row.metric): row for row in group}
         encoders = dict.fromkeys((row.baseline, row.encoder) for row in group)
         lines = tuple(
-            Line(name, baseline, tuple(cells.get((name, metric)) for metric in metrics))
+            Line(name, baseline, tuple(cells.get((baseline, name, metric)) for metric in metrics))
             for baseline, name in sorted(encoders, key=lambda encoder: encoder[0])
         )
         tables.append(ScoreTable(dataset, split, evaluation, metrics, lines))

@@ -94,7 +94,7 @@ class Picture:
     """A picture in a grid.
 
     Args:
-        file: PNG, JPEG, GIF, WebP or SVG, relative to the stage's folder.
+        file: PNG, JPEG, GIF or WebP, relative to the stage's folder; empty leaves the place in the grid free.
         caption: Below it.
         mark: `query`, `match` or `miss` draws a frame in that meaning's colour; empty draws none.
     """
@@ -115,7 +115,7 @@ class Images:
     Args:
         pictures: Row by row.
         title: Above the grid.
-        per_row: Pictures that belong together in a row; 0 lets the page decide.
+        per_row: Pictures that belong together in a row; 0 puts as many into one as there is room for.
         caption: Below the grid.
     """
 

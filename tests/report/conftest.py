@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,7 @@ def _write_scores(folder: Path) -> None:
 
 def _write_labels(folder: Path) -> None:
     for number in range(2):
-        with VideoWriter(folder / f"overlay{number}.mp4", fps=8, size=(96, 96)) as writer:
+        with VideoWriter(folder / f"overlay{number}.mp4", fps=8.0, size=(96, 96)) as writer:
             for frame in moving_disc(number):
                 writer.write(frame)
         write_jpeg(folder / f"poster{number}.jpg", moving_disc(number)[4])
@@ -183,6 +184,13 @@ def _write_labels(folder: Path) -> None:
     write_section(folder, Section("Labels", (Scores(tuple(propagation_rows())), *videos, Video("lost.mp4", "lost"))))
 
 
+@pytest.fixture(scope="session")
+def pristine_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that no test changes."""
+    return write_fake_run(tmp_path_factory.mktemp("pristine") / "run")
+
+
 @pytest.fixture
-def fake_run(tmp_path: Path) -> Path:
-    return write_fake_run(tmp_path / "run")
+def fake_run(pristine_run: Path, tmp_path: Path) -> Path:
+    """A run that the test may change."""
+    return shutil.copytree(pristine_run, tmp_path / "run")
