@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch import Tensor
 from mmssl import __version__
 from mmssl.config import Spec, build, digest, normalized
 from mmssl.errors import CheckpointError, ConfigError
+from mmssl.files import atomic_folder
 from mmssl.models import ENCODER_CHOICE
 from mmssl.models.encoder import Encoder
 from mmssl.models.timm_encoder import load_timm_encoder
@@ -113,20 +112,9 @@ def save_encoder(folder: Path, encoder: Encoder, *, spec: Spec | str, facts: Map
     """
     weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
     card = _card(encoder, normalized(spec), facts, weights)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "old"))
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir()
-    save_file(weights, partial / WEIGHTS_FILE)
-    (partial / CARD_FILE).write_text(json.dumps(asdict(card), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for path in (partial / WEIGHTS_FILE, partial / CARD_FILE):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with atomic_folder(folder) as partial:
+        save_file(weights, partial / WEIGHTS_FILE)
+        (partial / CARD_FILE).write_text(json.dumps(asdict(card), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return card
 
 

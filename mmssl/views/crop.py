@@ -77,4 +77,4 @@ def cut(
         box = item[:, :, top : top + height, left : left + width].contiguous(memory_format=torch.channels_last)
         resized = functional.interpolate(box, size=(size, size), mode="bilinear", antialias=True)
         cuts.append(resized.flip(-1) if mirror else resized)
-    return torch.stack(cuts).float() / 255
+    return torch.stack(cuts).float().div_(255)
