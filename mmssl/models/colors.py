@@ -18,7 +18,8 @@ class LabPatches(Encoder):
 
     Every value becomes an angle, and the angle its cosine and sine. The length of a cell's vector is then always the
     same, and the cosine similarity of two cells is the mean of cos(difference of angles): near 1 minus half the mean
-    square difference of colors, so that it ranks cells by color distance, which the cosine of raw Lab does not.
+    square difference of angles, so that it ranks cells by color distance, which the cosine of raw Lab does not. a and b
+    count four times as much as L: shadows change lightness more than color.
 
     Args:
         stride: Pixels per cell; a multiple of 4.
@@ -27,6 +28,8 @@ class LabPatches(Encoder):
         ConfigError: If stride is not a positive multiple of 4.
     """
 
+    radians: Tensor
+
     def __init__(self, *, stride: int = 8) -> None:
         super().__init__()
         if stride < 4 or stride % 4:
@@ -34,6 +37,8 @@ class LabPatches(Encoder):
         self.input = "lab"
         self.stride = stride
         self.dim = self.feature_dim = 2 * 3 * 16
+        radians = torch.tensor([math.pi / 200, math.pi / 50, math.pi / 50])[:, None, None]
+        self.register_buffer("radians", radians, persistent=False)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
         """The mean of the feature map."""
@@ -42,7 +47,7 @@ class LabPatches(Encoder):
     def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
         """Feature maps; see `Encoder`."""
         lab = rgb_to_lab(functional.avg_pool2d(fill_cells(images, self.stride), self.stride // 4))
-        angles = functional.pixel_unshuffle(lab * (math.pi / 100), 4)
+        angles = functional.pixel_unshuffle(lab * self.radians, 4)
         return torch.cat((angles.cos(), angles.sin()), dim=1)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +144,14 @@ def _read_card(folder: Path) -> EncoderCard:
     path = folder / CARD_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        card = EncoderCard(**values)
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: is damaged or not the card of an encoder: {error}") from error
-    if not isinstance(card.spec, dict) or not isinstance(card.spec.get("name"), str):
-        raise CheckpointError(f"{path}: is not the card of an encoder: it has no spec with a name")
-    return card
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: is damaged: {error}") from error
+    names = {entry.name for entry in fields(EncoderCard)}
+    if not isinstance(values, dict) or set(values) != names:
+        raise CheckpointError(f"{path}: is not the card of an encoder, which holds {sorted(names)}")
+    if not isinstance(values["spec"], dict) or not isinstance(values["digest"], str):
+        raise CheckpointError(f"{path}: is damaged: its spec is no mapping or its digest no text")
+    return EncoderCard(**values)
 
 
 def _load_folder(reference: str) -> LoadedEncoder:

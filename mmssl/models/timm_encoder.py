@@ -1,5 +1,7 @@
 """Any image model of timm, pretrained or from scratch."""
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +67,13 @@ class TimmEncoder(Encoder):
 
 
 def create_timm_model(name: str, *, pretrained: bool = False) -> Any:
-    """A timm model without classifier that takes images of any size.
+    """A timm model without classifier, for images of any size where its kind allows them.
 
     Raises:
         ConfigError: If timm has no such model.
         CheckpointError: If its weights are wanted and cannot be had.
     """
+    import huggingface_hub
     import timm
 
     if not timm.is_model(name):
@@ -79,15 +82,34 @@ def create_timm_model(name: str, *, pretrained: bool = False) -> Any:
             f"timm has no model {name!r}" + (f"; it has {close}" if close else "; see timm.list_models()")
         )
     flexible = {"dynamic_img_size": True} if name.startswith(("vit", "deit", "eva", "beit")) else {}
+    if not pretrained:
+        return timm.create_model(name, num_classes=0, **flexible)
+    instead = f"give timm:{name}@FILE with a file of its weights, or random:timm:{name} for random ones"
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        raise CheckpointError(f"timm:{name}: there are no published weights; {instead}")
+    files = ("model.safetensors", "pytorch_model.bin", config.hf_hub_filename or "model.safetensors")
+    cached = any(
+        isinstance(huggingface_hub.try_to_load_from_cache(config.hf_hub_id or name, file), str) for file in files
+    )
+    if not cached and not _reachable(huggingface_hub.constants.ENDPOINT):
+        raise CheckpointError(f"timm:{name}: its weights are not on this machine and there is no network; {instead}")
     try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=0, **flexible)
+        return timm.create_model(name, pretrained=True, num_classes=0, **flexible)
     except Exception as error:
-        if not pretrained:
-            raise
-        raise CheckpointError(
-            f"timm:{name}: its weights are not on this machine and could not be fetched ({type(error).__name__}); "
-            f"bring the file and give timm:{name}@FILE, or random:timm:{name} for random weights"
-        ) from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"timm:{name}: its weights could not be fetched: {reason}; {instead}") from error
+
+
+def _reachable(address: str) -> bool:
+    """Whether a server answers, through the proxy that the environment names."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=5)
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def load_timm_encoder(name: str, weights: Path | None = None) -> TimmEncoder:
