@@ -1,0 +1,154 @@
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mmssl.config import build
+from mmssl.errors import ConfigError
+from mmssl.functional.color import lab_to_rgb
+from mmssl.models import ENCODER_CHOICE, ENCODERS
+from mmssl.models.encoder import Encoder
+from mmssl.models.image_input import ImageInput
+from mmssl.models.resnet import ResNet18
+
+SPECS = [
+    {"name": "lab"},
+    {"name": "lab", "stride": 16},
+    {"name": "pixels"},
+    {"name": "resnet18"},
+    {"name": "resnet18", "stride": 16, "input": "lightness"},
+    {"name": "resnet18", "stride": 32, "input": "lab"},
+    {"name": "resnet18", "stride": 4, "small_images": True},
+    {"name": "small_resnet", "width": 8},
+    {"name": "small_resnet", "width": 8, "stride": 4, "input": "lightness", "feature_dim": 16},
+    {"name": "timm", "model": "resnet10t"},
+    {"name": "timm", "model": "resnet10t", "stride": 8},
+    {"name": "timm", "model": "vit_tiny_patch16_224"},
+]
+
+
+def label(spec: dict) -> str:
+    return " ".join(map(str, spec.values()))
+
+
+def test_every_encoder_is_tested() -> None:
+    assert {spec["name"] for spec in SPECS} == set(ENCODERS)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=label)
+def test_shapes_for_any_size(spec: dict) -> None:
+    encoder = build(spec, ENCODER_CHOICE).eval()
+    assert encoder.input in ("rgb", "lab", "lightness")
+    with torch.inference_mode():
+        for height, width in ((64, 64), (61, 35)):
+            images = torch.rand(2, 3, height, width)
+            features = encoder.features(images)
+            assert features.shape[:2] == (2, encoder.feature_dim)
+            assert features.shape[2:] == (-(-height // encoder.stride), -(-width // encoder.stride))
+            assert encoder(images).shape == (2, encoder.dim)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=label)
+def test_an_image_gives_the_same_alone_and_in_channels_last(spec: dict) -> None:
+    encoder = build(spec, ENCODER_CHOICE).eval()
+    images = torch.rand(3, 3, 40, 48)
+    with torch.inference_mode():
+        together = encoder.features(images)
+        assert_close(encoder.features(images[1:2])[0], together[1], atol=1e-4, rtol=1e-3)
+        assert_close(
+            encoder.features(images.contiguous(memory_format=torch.channels_last)), together, atol=1e-4, rtol=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"name": "lab"},
+        {"name": "pixels"},
+        {"name": "resnet18"},
+        {"name": "resnet18", "stride": 16},
+        {"name": "resnet18", "stride": 4, "small_images": True},
+        {"name": "small_resnet"},
+        {"name": "small_resnet", "stride": 4},
+    ],
+    ids=label,
+)
+def test_cells_are_centred_on_their_pixels(spec: dict) -> None:
+    """With filters that do not prefer a direction, what moves a cell has its centre of mass where the cell has its own."""
+    encoder = build(spec, ENCODER_CHOICE).eval()
+    side = 96 if encoder.stride < 16 else 224
+    for module in encoder.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+    if isinstance(encoder, ResNet18) and isinstance(encoder.stem[-1], nn.MaxPool2d):
+        encoder.stem[-1] = nn.AvgPool2d(3, stride=2, padding=1)
+    images = torch.tensor([0.6, 0.5, 0.4])[:, None, None].expand(1, 3, side, side).clone().requires_grad_()
+    features = encoder.features(images)
+    cell = features.shape[-1] // 2
+    features[0, :, cell, cell].sum().backward()
+    assert images.grad is not None
+    weight = images.grad[0].abs().sum(0)
+    weight = weight / weight.sum()
+    positions = torch.arange(side) + 0.5
+    center = torch.stack(((weight.sum(1) * positions).sum(), (weight.sum(0) * positions).sum()))
+    assert_close(center, torch.full((2,), (cell + 0.5) * encoder.stride), atol=0.75, rtol=0)
+
+
+def test_sizes() -> None:
+    def count(encoder: Encoder) -> int:
+        return sum(parameter.numel() for parameter in encoder.parameters())
+
+    assert 0.9e6 < count(ENCODERS["small_resnet"]()) < 1.1e6
+    assert count(ENCODERS["resnet18"]()) == 11_176_512, "torchvision's, less its classifier"
+    assert count(ENCODERS["lab"]()) == count(ENCODERS["pixels"]()) == 0
+
+
+def test_resnet18_takes_the_same_weights_at_every_stride() -> None:
+    wide, usual = ENCODERS["resnet18"](stride=8), ENCODERS["resnet18"](stride=32)
+    wide.load_state_dict(usual.state_dict())
+    assert wide.features(torch.rand(1, 3, 64, 64)).shape[-1] == 8
+    assert usual.features(torch.rand(1, 3, 64, 64)).shape[-1] == 2
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"name": "resnet18", "stride": 4},
+        {"name": "resnet18", "stride": 32, "small_images": True},
+        {"name": "lab", "stride": 6},
+        {"name": "timm", "model": "resnet10t", "stride": 7},
+        {"name": "timm", "model": "no_such_model"},
+        {"name": "small_resnet", "stride": 16},
+    ],
+    ids=label,
+)
+def test_impossible_settings_are_refused(spec: dict) -> None:
+    with pytest.raises(ConfigError):
+        build(spec, ENCODER_CHOICE)
+
+
+def test_lightness_is_blind_to_color() -> None:
+    lightness = ImageInput("lightness")
+    lab = torch.tensor([[55.0, 0.0, 0.0], [55.0, 20.0, 10.0], [55.0, -15.0, 20.0]])[:, :, None, None]
+    seen = lightness(lab_to_rgb(lab))
+    assert seen.shape == (3, 1, 1, 1)
+    assert_close(seen, torch.full((3, 1, 1, 1), 0.2), atol=1e-4, rtol=0)
+
+
+def test_lab_similarity_falls_with_color_distance() -> None:
+    steps = torch.linspace(0, 40, 9)
+    for direction in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)):
+        lab = torch.tensor([50.0, -20.0, -20.0]) + steps[:, None] * torch.tensor(direction)
+        images = lab_to_rgb(lab[:, :, None, None]).expand(-1, 3, 8, 8)
+        features = ENCODERS["lab"]().features(images)[:, :, 0, 0]
+        similarity = torch.cosine_similarity(features[:1], features)
+        assert similarity[0] > 0.9999
+        assert (similarity.diff() < 0).all()
+
+
+def test_pixels_know_correlation() -> None:
+    encoder = ENCODERS["pixels"]()
+    image = torch.rand(1, 3, 40, 40) * 0.5
+    a, brighter, inverted = encoder(image)[0], encoder(image + 0.3)[0], encoder(1 - image)[0]
+    assert_close(torch.cosine_similarity(a, brighter, dim=0), torch.tensor(1.0))
+    assert_close(torch.cosine_similarity(a, inverted, dim=0), torch.tensor(-1.0))
