@@ -38,7 +38,7 @@ class RgbConverter:
         )
         plane = rgb.planes[0]
         memory = np.frombuffer(memoryview(plane), np.uint8)
-        pixels = torch.from_numpy(memory).view(height, plane.line_size)[:, : width * 3].unflatten(1, (width, 3))
+        pixels = torch.from_numpy(memory).as_strided((height, width, 3), (plane.line_size, 3, 1))
         return torch.rot90(pixels, self.quarter_turns) if self.quarter_turns else pixels
 
 

@@ -1,6 +1,5 @@
 """Worker processes that may hang, crash or run out of memory without taking the run with them."""
 
-import ctypes
 import io
 import multiprocessing
 import multiprocessing.connection
@@ -315,10 +314,19 @@ def _one_line(error: BaseException) -> str:
 
 
 def _die_with_parent() -> None:
-    """Asks Linux to end this process when the one that started it ends."""
-    if sys.platform == "linux":
-        death_signal_option = 1
-        ctypes.CDLL(None).prctl(death_signal_option, signal.SIGKILL)
+    """Asks Linux to end this process when the one that started it ends, whatever runs here then.
+
+    The other end of the sentinel's pipe is open in that process alone; the kernel sends the signal when it closes.
+    """
+    parent = multiprocessing.parent_process()
+    if sys.platform == "linux" and parent is not None:
+        import fcntl
+
+        set_signal_command = 10
+        fcntl.fcntl(parent.sentinel, set_signal_command, signal.SIGKILL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, multiprocessing.current_process().pid or 0)
+        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | fcntl.FASYNC)
 
 
 def _limit_memory(limit_bytes: int) -> None:
