@@ -3,19 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from jaxtyping import UInt8
-from torch import Tensor
-from torch.nn.functional import interpolate
-
 from mmssl.data.clip_store import ClipStore
 from mmssl.data.manifest import ManifestRow
-from mmssl.media.image import write_png
-from mmssl.report.section import Images, Picture, Reject, Rejects, Section, Table, write_section
-
-STRIPS = 8
-STRIP_FRAMES = 8
-STRIP_HEIGHT = 72
+from mmssl.report.pictures import sample_strips
+from mmssl.report.section import Reject, Rejects, Section, Table, write_section
 
 
 def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> None:
@@ -36,30 +27,10 @@ def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow
     ]
     splits = sorted({item.split or "none" for item in items})
     by_split = [(split, sum((item.split or "none") == split for item in items)) for split in splits]
-    shown = [round(place) for place in torch.linspace(0, len(clips) - 1, min(STRIPS, len(clips))).tolist()]
-    pictures = []
-    for number, place in enumerate(shown):
-        file = f"samples/{number:02}.png"
-        (out / "samples").mkdir(exist_ok=True)
-        write_png(out / file, strip(clips.clips([place])[0]))
-        item = items[place]
-        pictures.append(Picture(file, f"{item.id}, from {item.pts_seconds[0]:.2f} s" + _known(item.label, item.split)))
     blocks = (
         Table(("what", "value"), tuple(facts)),
         Table(("split", "clips"), tuple(by_split), title="Splits"),
         Rejects(tuple(rejects), len(rows)),
-        Images(tuple(pictures), title="Sample clips", per_row=1),
+        sample_strips(out, clips),
     )
     write_section(out, Section("Clips", blocks))
-
-
-def strip(clip: UInt8[Tensor, "frames 3 height width"]) -> UInt8[Tensor, "3 strip_height strip_width"]:
-    """Up to eight frames of a clip side by side, 72 pixels high."""
-    chosen = torch.linspace(0, len(clip) - 1, min(STRIP_FRAMES, len(clip))).round().long()
-    width = max(1, round(STRIP_HEIGHT * clip.shape[3] / clip.shape[2]))
-    small = interpolate(clip[chosen], (STRIP_HEIGHT, width), mode="bilinear", antialias=True)
-    return torch.cat(list(small), dim=2)
-
-
-def _known(label: str | None, split: str | None) -> str:
-    return "".join(f", {fact}" for fact in (label, split) if fact)

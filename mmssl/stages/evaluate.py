@@ -8,7 +8,7 @@ from mmssl.data.manifest import read_manifest
 from mmssl.errors import StageError
 from mmssl.evaluation import EVALUATION_CHOICE, NEEDS
 from mmssl.evaluation.evaluate import evaluate as score
-from mmssl.report.section import Block, Images, Picture, Scores, Section, Text, Video, write_section
+from mmssl.report.section import Block, Images, Picture, Scores, Section, Video, write_section
 from mmssl.stages.clips import dataset_name, open_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.decode import ManifestFile
@@ -64,8 +64,7 @@ def evaluate(
         baselines=baselines,
         label=context.label,
     )
-    protocols = "\n\n".join(dict.fromkeys(row.protocol for row in rows if not row.baseline))
-    blocks: tuple[Block, ...] = (Scores(tuple(rows)), Text(protocols), *_drawn(out))
+    blocks: tuple[Block, ...] = (Scores(tuple(rows)), *_drawn(out))
     write_section(out, Section(f"Evaluation: {name}", blocks))
 
 

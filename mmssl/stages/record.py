@@ -3,7 +3,9 @@
 import json
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from mmssl.files import atomic_file
 from mmssl.stages.graph import Graph, Node, Stage, complete_settings, inputs_of
 
 FILE = "stage.json"
+
+PACKAGES = ("av", "faiss-cpu", "faiss-gpu", "numpy", "pillow", "timm", "torch", "torchvision")
+"""Those whose versions a record notes, where they are installed: results can depend on them."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,19 @@ def write_record(folder: Path, record: Record, *, seconds: float | None) -> None
         "seconds": seconds,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "packages": _installed(),
     }
     with atomic_file(folder / FILE) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _installed() -> dict[str, str]:
+    """Versions of the packages that are installed, which need not be imported for it."""
+    found = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def read_record(folder: Path) -> dict[str, Any]:

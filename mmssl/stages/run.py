@@ -92,7 +92,8 @@ def run(
     with run_lock(out):
         wanted = graph.nodes[: names.index(until) + 1] if until is not None else graph.nodes
         current: dict[str, str] = {}
-        _write_run(out, recipe, graph, current, command)
+        reused: list[str] = []
+        _write_run(out, recipe, graph, current, reused, command)
         for node in graph.nodes:
             if not all(name in current for name in node.inputs):
                 continue
@@ -100,9 +101,10 @@ def run(
             if node not in wanted and read_record(out / node.name).get("digest") != record.digest:
                 continue
             context = _context(graph, node, out, workers=workers, stages=stages)
-            _run_stage(node, record, context, out, recipe, stages)
+            if not _run_stage(node, record, context, out, recipe, stages):
+                reused.append(node.name)
             current[node.name] = record.digest
-            _write_run(out, recipe, graph, current, command)
+            _write_run(out, recipe, graph, current, reused, command)
         return write_report(out)
 
 
@@ -120,13 +122,14 @@ def _context(graph: Graph, node: Node, out: Path, *, workers: int, stages: Mappi
 
 def _run_stage(
     node: Node, record: Record, context: RunContext, out: Path, recipe: Recipe, stages: Mapping[str, Stage]
-) -> None:
+) -> bool:
+    """Brings one stage up to date; False where its output was already."""
     final, partial = out / node.name, partial_folder(out, node.name)
     before = read_record(final)
     if before.get("digest") == record.digest:
         remove(partial)
         _say(node, f"current ({before['seconds']:.1f} s when it ran)")
-        return
+        return False
     begun = read_record(partial)
     if begun.get("digest") != record.digest:
         remove(partial)
@@ -143,10 +146,18 @@ def _run_stage(
         write_record(partial, record, seconds=time.monotonic() - began)
     publish(partial, final)
     _say(node, f"done in {read_record(final)['seconds']:.1f} s")
+    return True
 
 
-def _write_run(out: Path, recipe: Recipe, graph: Graph, current: Mapping[str, str], command: Sequence[str]) -> None:
-    """`run.json`: what the report says about the run as a whole; `stages` are those whose output is current, in order."""
+def _write_run(
+    out: Path,
+    recipe: Recipe,
+    graph: Graph,
+    current: Mapping[str, str],
+    reused: Sequence[str],
+    command: Sequence[str],
+) -> None:
+    """`run.json`, for the report: `stages` are those whose output is current, in order, `reused` those that did not run."""
     content: dict[str, Any] = {
         "name": graph.name,
         "recipe": to_jsonable_python(recipe.values),
@@ -155,6 +166,7 @@ def _write_run(out: Path, recipe: Recipe, graph: Graph, current: Mapping[str, st
         "seed": graph.seed,
         "version": mmssl.__version__,
         "stages": list(current),
+        "reused": list(reused),
     }
     with atomic_file(out / RUN_FILE) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
