@@ -39,7 +39,9 @@ class VideoWriter:
             self._container = av.open(f"file:{self._partial}", "w", format="mp4")
         except (av.error.FFmpegError, OSError) as error:
             raise MediaError(f"{path}: cannot be written: {error.strerror or error}") from error
-        options = {"preset": "veryfast", "qp": "0"} if lossless else {"preset": "veryfast", "crf": "20"}
+        # Macroblock trees make x264 give other bytes now and then for the same small frames.
+        lossy = {"preset": "veryfast", "crf": "20", "x264-params": "mbtree=0"}
+        options = {"preset": "veryfast", "qp": "0"} if lossless else lossy
         stream = self._container.add_stream("libx264rgb" if lossless else "libx264", rate=rate, options=options)
         stream.height, stream.width = size[0] + self._pad[0], size[1] + self._pad[1]
         stream.pix_fmt = "rgb24" if lossless else "yuv420p"
