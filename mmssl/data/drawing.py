@@ -10,6 +10,7 @@ from numpy import ndarray
 from mmssl.functional.random import ItemRandom
 
 TEXTURE_SIDE = 128
+CIRCLE_RADIUS = 0.8
 
 
 def _ring(radii: list[float], turn: float = 0.0) -> Float[ndarray, "corners 2"]:
@@ -26,13 +27,13 @@ def _cross() -> Float[ndarray, "corners 2"]:
 
 
 SHAPES: dict[str, Float[ndarray, "corners 2"]] = {
-    "circle": _ring([0.8] * 48),
+    "circle": _ring([CIRCLE_RADIUS] * 4),
     "square": _ring([1.0] * 4, np.pi / 4),
     "triangle": _ring([1.0] * 3),
     "star": _ring([1.0, 0.45] * 5),
     "cross": _cross(),
 }
-"""Outline of each kind, within the unit circle; x to the right, y down."""
+"""Corners of each kind, within the unit circle, x to the right, y down; of the circle, four points of its outline."""
 
 COLORS: dict[str, tuple[float, float, float]] = {
     "red": (0.80, 0.16, 0.14),
@@ -48,20 +49,21 @@ COLORS: dict[str, tuple[float, float, float]] = {
 """RGB in 0..1 of the colors that captions name."""
 
 
-def signed_distance(
-    points: Float[ndarray, "points 2"], corners: Float[ndarray, "corners 2"]
-) -> Float[ndarray, " points"]:
-    """Distance of each point to a polygon's outline, negative inside."""
-    following = np.roll(corners, -1, axis=0)
-    edges = following - corners
-    offsets = points[:, None] - corners
-    along = np.clip((offsets * edges).sum(-1) / (edges**2).sum(-1), 0.0, 1.0)
-    distance = np.linalg.norm(offsets - along[..., None] * edges, axis=-1).min(axis=1)
-    y = points[:, None, 1]
-    crosses = (corners[:, 1] > y) != (following[:, 1] > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        to_the_right = points[:, None, 0] < corners[:, 0] + (y - corners[:, 1]) * edges[:, 0] / edges[:, 1]
-    inside = (crosses & to_the_right).sum(axis=1) % 2 == 1
+def signed_distance(points: Float[ndarray, "points 2"], kind: str) -> Float[ndarray, " points"]:
+    """Distance of each point to the outline of a kind, negative inside."""
+    x, y = np.ascontiguousarray(points.T)
+    if kind == "circle":
+        return np.asarray(np.hypot(x, y) - CIRCLE_RADIUS)
+    corners = SHAPES[kind]
+    nearest = np.full(len(points), np.inf)
+    inside = np.zeros(len(points), bool)
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        along = np.clip(((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / ((x2 - x1) ** 2 + (y2 - y1) ** 2), 0.0, 1.0)
+        away_x, away_y = x - x1 - along * (x2 - x1), y - y1 - along * (y2 - y1)
+        np.minimum(nearest, away_x * away_x + away_y * away_y, out=nearest)
+        if y1 != y2:
+            inside ^= ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) * ((x2 - x1) / (y2 - y1)))
+    distance = np.sqrt(nearest)
     return np.asarray(np.where(inside, -distance, distance))
 
 
@@ -168,10 +170,11 @@ def draw(
     if left >= right or top >= bottom:
         return
     points = pose.to_shape(pixel_centers(top, bottom, left, right))
-    distance = signed_distance(points, SHAPES[kind]) * pose.radius
+    distance = signed_distance(points, kind) * pose.radius
     box = (slice(top, bottom), slice(left, right))
-    shape = (bottom - top, right - left)
-    alpha = np.clip(0.5 - distance, 0.0, 1.0).astype(np.float32).reshape(*shape, 1)
-    colors = surface.at(points * 0.5).reshape(*shape, 3)
-    image[box] += alpha * (colors - image[box])
-    labels[box][distance.reshape(shape) < 0] = index
+    covered = distance < 0.5
+    place = covered.reshape(bottom - top, right - left)
+    alpha = np.clip(0.5 - distance[covered], 0.0, 1.0).astype(np.float32)[:, None]
+    below = image[box][place]
+    image[box][place] = below + alpha * (surface.at(points[covered] * 0.5) - below)
+    labels[box][(distance < 0).reshape(place.shape)] = index
