@@ -15,8 +15,6 @@ from mmssl.errors import ConfigError
 from mmssl.media.image import read_index_png, write_png
 from mmssl.media.video import open_video
 
-SMALL = {"num_frames": 4, "size": (48, 64)}
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,8 +40,8 @@ def test_the_manifest_is_sound_and_complete(made: Path) -> None:
 
 
 def test_videos_depend_on_the_seed_and_their_number_alone(made: Path, tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "fewer", num_videos=2, **SMALL)
-    write_synthetic(tmp_path / "other", num_videos=2, seed=1, **SMALL)
+    write_synthetic(tmp_path / "fewer", num_videos=2, num_frames=4, size=(48, 64))
+    write_synthetic(tmp_path / "other", num_videos=2, seed=1, num_frames=4, size=(48, 64))
     whole, fewer, other = files_of(made), files_of(tmp_path / "fewer"), files_of(tmp_path / "other")
     parts = [name for name in fewer if name != "manifest.jsonl"]
     assert len(parts) == 2 * (1 + 4 + 1 + 1)
