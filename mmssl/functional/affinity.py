@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 T = TypeVar("T")
 
-TILE_CELLS = 12
+TILE_CELLS = 8
 """Side of a tile of query cells: small tiles waste few products outside the window, larger ones feed BLAS better."""
 
 BAND_CELLS = 32
@@ -113,14 +113,16 @@ def propagate(
 def normalize_features(features: Float[Tensor, "frames dim h w"]) -> Float[Tensor, "frames dim h w"]:
     """Brings each cell's feature vector to length 1 in float32; vectors of length zero stay zero.
 
+    In the memory of the result the features of a cell lie side by side, as `propagate_normalized` likes them best.
+
     Raises:
         ValueError: If a feature is not finite.
     """
-    features = features.detach().float()
-    lengths: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    cells = features.detach().float().permute(0, 2, 3, 1).contiguous()
+    lengths: Tensor = torch.linalg.vector_norm(cells, dim=3, keepdim=True)
     if not bool(torch.isfinite(lengths).all()):
         raise ValueError("a feature is not finite (NaN or infinite)")
-    return features / lengths.clamp(min=1e-12)
+    return (cells / lengths.clamp(min=1e-12)).permute(0, 3, 1, 2)
 
 
 def propagate_normalized(
@@ -179,7 +181,6 @@ def _propagate_cpu(
     height, width = query.shape[1:]
     out = np.empty((height, width, values.shape[-1]), dtype=np.float32)
     flat_values = values.flatten(0, 2).contiguous().numpy()
-    query = query.contiguous()
     bands = [(rows, columns) for columns in _split(width, TILE_CELLS) for rows in _split(height, BAND_CELLS)]
 
     def work(band: tuple[tuple[int, int], tuple[int, int]]) -> None:
@@ -214,6 +215,10 @@ def _split(length: int, largest: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
+def _cells(features: Float[Tensor, "dim h w"]) -> Float[Tensor, "h w dim"]:
+    return features.permute(1, 2, 0)
+
+
 def _best_of_band(
     query: Tensor,
     keys: Sequence[Tensor],
@@ -228,17 +233,17 @@ def _best_of_band(
     scores = np.full((bottom - top, columns, top_k), -np.inf, dtype=np.float32)
     sources = np.full((bottom - top, columns, top_k), -1, dtype=np.int64)
     tiles = [
-        (first + top, last + top, query[:, first + top : last + top, left:right].reshape(dim, -1).T.contiguous())
+        (first + top, last + top, _cells(query)[first + top : last + top, left:right].reshape(-1, dim))
         for first, last in _split(bottom - top, TILE_CELLS)
     ]
     for frame, (key, halves) in enumerate(zip(keys, half_widths, strict=True)):
         reach_rows, reach_columns = len(halves) - 1, int(halves[0])
         x0, x1 = max(0, left - reach_columns), min(width, right + reach_columns)
         y0, y1 = max(0, top - reach_rows), min(height, bottom + reach_rows)
-        strip = key[:, y0:y1, x0:x1].reshape(dim, -1)
+        strip = _cells(key)[y0:y1, x0:x1].reshape(-1, dim)
         for first, last, cells in tiles:
             low, high = max(0, first - reach_rows), min(height, last + reach_rows)
-            products = torch.mm(cells, strip[:, (low - y0) * (x1 - x0) : (high - y0) * (x1 - x0)])
+            products = torch.mm(cells, strip[(low - y0) * (x1 - x0) : (high - y0) * (x1 - x0)].T)
             _merge(
                 products.numpy().reshape(last - first, columns, high - low, x1 - x0),
                 scores[first - top : last - top],

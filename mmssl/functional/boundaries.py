@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Bool
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def boundary_map(mask: Bool[Tensor, "height width"]) -> Bool[Tensor, "height width"]:
@@ -18,15 +19,13 @@ def boundary_map(mask: Bool[Tensor, "height width"]) -> Bool[Tensor, "height wid
     Source:
         The rules of `seg2bmap`, with which Martin et al. 2004 and the DAVIS toolkits find boundaries.
     """
-    height, width = mask.shape
-    marked = torch.zeros_like(mask)
-    across = mask[:, :-1] ^ mask[:, 1:]
-    down = mask[:-1] ^ mask[1:]
-    diagonal = mask[:-1, :-1] ^ mask[1:, 1:]
-    marked[: height - 1, : width - 1] = across[: height - 1] | down[:, : width - 1] | diagonal
-    marked[height - 1, : width - 1] = across[height - 1]
-    marked[: height - 1, width - 1] = down[:, width - 1]
-    return marked
+    inside = mask.cpu().numpy()
+    marked = np.zeros_like(inside)
+    across, down = inside[:, :-1] ^ inside[:, 1:], inside[:-1] ^ inside[1:]
+    marked[:-1, :-1] = across[:-1] | down[:, :-1] | (inside[:-1, :-1] ^ inside[1:, 1:])
+    marked[-1, :-1] = across[-1]
+    marked[:-1, -1] = down[:, -1]
+    return torch.from_numpy(marked)
 
 
 def dilate_by_disk(mask: Bool[Tensor, "height width"], *, radius: int) -> Bool[Tensor, "height width"]:
@@ -37,20 +36,24 @@ def dilate_by_disk(mask: Bool[Tensor, "height width"], *, radius: int) -> Bool[T
     """
     if radius < 0:
         raise ValueError(f"radius must be >= 0, got {radius}")
-    rows, columns = mask.any(dim=1).nonzero(), mask.any(dim=0).nonzero()
-    out = torch.zeros_like(mask)
-    if not len(rows):
-        return out
-    top, bottom = max(0, int(rows[0]) - radius), min(mask.shape[0], int(rows[-1]) + radius + 1)
-    left, right = max(0, int(columns[0]) - radius), min(mask.shape[1], int(columns[-1]) + radius + 1)
-    inner, result = mask[top:bottom, left:right], out[top:bottom, left:right]
-    height, width = inner.shape
-    counts = F.pad(inner.int(), (radius + 1, radius)).cumsum(dim=1)
+    marked = mask.cpu().numpy()
+    out = np.zeros_like(marked)
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+    if len(rows):
+        near = (
+            slice(max(0, rows[0] - radius), rows[-1] + radius + 1),
+            slice(max(0, columns[0] - radius), columns[-1] + radius + 1),
+        )
+        _dilate(marked[near], radius, out[near])
+    return torch.from_numpy(out)
+
+
+def _dilate(marked: NDArray[np.bool_], radius: int, out: NDArray[np.bool_]) -> None:
+    """Row by row of the disk: each spreads the marks sideways, then moves them up and down."""
+    height, width = marked.shape
+    counts = np.cumsum(np.pad(marked, ((0, 0), (radius + 1, radius))), axis=1, dtype=np.int32)
     for dy in range(min(radius, height - 1) + 1):
         half = math.isqrt(radius**2 - dy**2)
-        within = (
-            counts[:, radius + half + 1 : radius + half + 1 + width] > counts[:, radius - half : radius - half + width]
-        )
-        result[: height - dy] |= within[dy:]
-        result[dy:] |= within[: height - dy]
-    return out
+        spread = counts[:, radius + half + 1 :][:, :width] > counts[:, radius - half :][:, :width]
+        out[: height - dy] |= spread[dy:]
+        out[dy:] |= spread[: height - dy]
