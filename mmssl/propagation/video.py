@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mmssl
-from mmssl.errors import ConfigError
+from mmssl.errors import CheckpointError, ConfigError
 from mmssl.files import atomic_file, remove_partial
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import read_index_png, write_index_png
@@ -113,6 +113,7 @@ def propagate_video(
         MediaError: If the video cannot be read.
         LabelError: If the labels cannot be read, have another size than the video, or hold no object.
         ConfigError: If there is no such preset.
+        CheckpointError: If the encoder gives features that are not finite.
     """
     preset = find_preset(preset)
     with open_video(video) as source:
@@ -136,7 +137,7 @@ def propagate_video(
             _clear(out)
         (out / "masks").mkdir(parents=True, exist_ok=True)
         began = time.perf_counter()
-        run = _Run(source, mask, encoder, preset, out, state, batch_size)
+        run = _Run(source, mask, encoder, preset, out, state, batch_size, encoder_name)
         areas = run.run(overlay)
         seconds = (time.perf_counter() - began) / max(1, source.num_frames - run.begin)
     _write_frames(out / "frames.csv", source, result.objects, areas)
@@ -182,10 +183,11 @@ class _Run:
         out: Path,
         state: State,
         batch_size: int,
+        encoder_name: str,
     ) -> None:
         self.source, self.mask, self.preset, self.out, self.state = source, mask, preset, out, state
         self.encoder = encoder.eval()
-        self.batch_size = batch_size
+        self.batch_size, self.encoder_name = batch_size, encoder_name
         self.objects = objects_of(mask)
         self.encoded = input_size(source.size, preset)
         self.seconds: dict[str, float] = defaultdict(float)
@@ -261,7 +263,10 @@ class _Run:
             images = torch.stack([frame.contiguous() for frame in frames]).to(device)
             if tuple(images.shape[2:]) != self.encoded:
                 images = F.interpolate(images, self.encoded, mode="bilinear", align_corners=False, antialias=True)
-            return self.encoder.features(images.float() / 255)
+            features = self.encoder.features(images.float() / 255)
+        if not bool(torch.isfinite(features).all()):
+            raise CheckpointError(f"{self.encoder_name}: gives features that are not finite (NaN or infinite)")
+        return features
 
     def _timed(self, name: str, items: Iterator[Any]) -> Iterator[Any]:
         """The same items; the time spent waiting for them is counted."""

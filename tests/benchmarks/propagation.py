@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmssl.functional import affinity
 from mmssl.functional.affinity import Window, normalize_features, propagate, propagate_normalized
+from mmssl.functional.affinity_by_tiles import BAND_CELLS, TILE_CELLS, split
 
 DIM, RADIUS, TOP_K, TEMPERATURE, CHANNELS = 384, 12, 5, 0.1, 2
 SIZE = (60, 104)
@@ -67,9 +67,9 @@ def ours(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 def products(context: int, size: tuple[int, int]) -> tuple[Callable[[], None], float]:
     """The matrix products of `propagate` alone, on operands that lie ready, and their floating point operations."""
     shapes = []
-    for left, right in affinity._split(size[1], affinity.TILE_CELLS):
-        for top, bottom in affinity._split(size[0], affinity.BAND_CELLS):
-            for first, last in affinity._split(bottom - top, affinity.TILE_CELLS):
+    for left, right in split(size[1], TILE_CELLS):
+        for top, bottom in split(size[0], BAND_CELLS):
+            for first, last in split(bottom - top, TILE_CELLS):
                 rows = min(size[0], top + last + RADIUS) - max(0, top + first - RADIUS)
                 columns = min(size[1], right + RADIUS) - max(0, left - RADIUS)
                 shapes += [((last - first) * (right - left), rows * columns)] * context

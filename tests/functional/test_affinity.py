@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmssl.functional import affinity
+from mmssl.functional import affinity_by_rows
 from mmssl.functional.affinity import Window, normalize_features, propagate, propagate_normalized
 
 
@@ -103,15 +103,15 @@ def test_windows_of_each_frame(windows: list[Window], path: str) -> None:
         got = propagate_normalized(query, list(keys), list(values), windows=windows, top_k=6, temperature=0.1)
     else:
         halves = [window.for_map(8, 10) for window in windows]
-        got = affinity._propagate_accelerator(query, list(keys), values.permute(0, 2, 3, 1), halves, 6, 0.1)
+        got = affinity_by_rows.propagate_by_rows(query, list(keys), values.permute(0, 2, 3, 1), halves, 6, 0.1)
     torch.testing.assert_close(got, slow, rtol=0, atol=1e-5)
 
 
 def test_accelerator_path_in_small_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(affinity, "CUDA_WORKSPACE_BYTES", 20_000)
+    monkeypatch.setattr(affinity_by_rows, "WORKSPACE_BYTES", 20_000)
     query, keys, values = random_problem(4, 2, 2, 13, 7)
     want = propagate(query, keys, values, radius=2, top_k=60, temperature=0.1)
-    got = affinity._propagate_accelerator(
+    got = affinity_by_rows.propagate_by_rows(
         normalize_features(query[None])[0],
         list(normalize_features(keys)),
         values.permute(0, 2, 3, 1),

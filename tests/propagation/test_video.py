@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmssl.errors import ConfigError, LabelError, MediaError
+from mmssl.errors import CheckpointError, ConfigError, LabelError, MediaError
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import read_image, read_index_png, write_index_png
 from mmssl.media.video import open_video
@@ -122,6 +122,17 @@ def test_reads_a_video_file(squares: Squares, encoder: Encoder, small_preset: Pr
     table = list(csv.DictReader((tmp_path / "out" / "frames.csv").open()))
     with open_video(file) as source:
         assert [float(line["pts_seconds"]) for line in table] == source.pts_seconds.tolist()
+
+
+def test_names_an_encoder_without_finite_features(
+    squares: Squares, encoder: Encoder, small_preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, labels, _ = squares
+    monkeypatch.setattr(encoder, "features", lambda images: torch.full((len(images), 2, 12, 20), torch.nan))
+    with pytest.raises(CheckpointError, match=r"patches: .*not finite"):
+        propagate_video(
+            frames, labels, encoder=encoder, encoder_name="patches", out=tmp_path / "out", preset=small_preset
+        )
 
 
 def test_one_line_for_bad_input(squares: Squares, encoder: Encoder, small_preset: Preset, tmp_path: Path) -> None:
