@@ -3,6 +3,7 @@
 from math import ceil, gcd
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 import torch
@@ -17,6 +18,13 @@ from mmssl.media.containers import av_errors, check_readable, describe_streams, 
 
 _FILTER_WIDTH = 6
 """Zero crossings of the resampling filter on each side."""
+
+_JITTER_SECONDS = 0.05
+_LONGEST_GAP_SECONDS = 3600.0
+
+_SECONDS_WORTH_A_SEEK = 10.0
+_RUN_UP_SECONDS = 1.0
+"""Decoded before what is asked for after a seek: codecs need the blocks before to decode one right."""
 
 
 def read_audio(
@@ -94,25 +102,45 @@ def _soundfile_track(path: Path) -> _Track | None:
 
 
 def _av_track(path: Path, start_seconds: float, end_seconds: float | None) -> _Track:
-    """The first sound track of a container, decoded as far as it is needed."""
+    """The first sound track of a container, decoded as far as it is needed, each block at its own time.
+
+    Blocks whose time differs from the end of the one before by less than `_JITTER_SECONDS` follow it directly, because many
+    containers round times; a longer gap becomes silence.
+    """
     blocks: list[NDArray[np.float32]] = []
     origin = 0.0
-    rate = 0
+    count = 0
     with open_container(path) as container:
         if not container.streams.audio:
             found = ", ".join(describe_streams(container)) or "none"
             raise MediaError(f"{path}: has no sound track (streams: {found})")
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise MediaError(f"{path}: its sound track is in a format for which there is no decoder")
+        rate, layout = stream.codec_context.sample_rate, stream.codec_context.layout
+        if rate <= 0:
+            raise DecodeError(f"{path}: its sound track has no sample rate")
+        to_float = av.AudioResampler(format="fltp", layout=layout, rate=rate)
         with av_errors(path):
-            for frame in container.decode(container.streams.audio[0]):
-                samples = frame.to_ndarray()
+            if start_seconds > _SECONDS_WORTH_A_SEEK and stream.time_base:
+                container.seek(int((start_seconds - _RUN_UP_SECONDS) / stream.time_base), stream=stream)
+            for decoded in container.decode(stream):
+                moment = decoded.time
+                if end_seconds is not None and moment is not None and moment > end_seconds + _RUN_UP_SECONDS:
+                    break
                 if not blocks:
-                    origin = frame.time or 0.0
-                    rate = frame.sample_rate
-                channels = frame.layout.nb_channels
-                samples = samples.T if frame.format.is_planar else samples.reshape(-1, channels)
-                blocks.append(np.asarray(samples, np.float32))
-    if not blocks:
-        raise DecodeError(f"{path}: its sound track holds no samples")
+                    origin = moment or 0.0
+                for frame in to_float.resample(decoded):
+                    samples = frame.to_ndarray().T
+                    shift = 0 if moment is None else round((moment - origin) * rate) - count
+                    if abs(shift) > _JITTER_SECONDS * rate:
+                        if shift > _LONGEST_GAP_SECONDS * rate:
+                            raise DecodeError(f"{path}: its sound jumps from {origin + count / rate:.1f} to {moment:.1f} s")
+                        samples = np.concatenate([np.zeros((max(shift, 0), samples.shape[1])), samples[max(-shift, 0) :]])
+                    blocks.append(np.asarray(samples, np.float32))
+                    count += len(samples)
+    if count == 0:
+        raise DecodeError(f"{path}: its sound track holds no samples from {start_seconds:.3f} s on")
     return _MemoryTrack(path, rate, origin, np.concatenate(blocks))
 
 
