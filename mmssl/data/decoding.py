@@ -82,7 +82,9 @@ def frame_motion(video: VideoFile) -> Float[Tensor, " frames"]:
     return motion
 
 
-def _times(pts_seconds: Float64[Tensor, " frames"], indices: list[int], length: float) -> Float64[Tensor, " clip"]:
+def _times(
+    pts_seconds: Float64[Tensor, " frames"], indices: list[int], length: int | float
+) -> Float64[Tensor, " clip"]:
     """Presentation times of a clip; each time it starts its segment again they go on by the segment's length."""
     rounds = torch.tensor([0, *(after < before for before, after in pairwise(indices))]).cumsum(0)
     return pts_seconds[indices] + rounds * length

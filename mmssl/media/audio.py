@@ -31,8 +31,8 @@ def read_audio(
     path: Path,
     *,
     sample_rate: int | None,
-    start_seconds: float = 0.0,
-    end_seconds: float | None = None,
+    start_seconds: int | float = 0.0,
+    end_seconds: int | float | None = None,
     mono: bool = True,
 ) -> Waveform:
     """Reads sound between two moments of a file's time axis.
@@ -101,7 +101,7 @@ def _soundfile_track(path: Path) -> _Track | None:
     return _FileTrack(path, facts.samplerate, 0.0, facts.frames)
 
 
-def _av_track(path: Path, start_seconds: float, end_seconds: float | None) -> _Track:
+def _av_track(path: Path, start_seconds: int | float, end_seconds: int | float | None) -> _Track:
     """The first sound track of a container, decoded as far as it is needed, each block at its own time.
 
     Blocks whose time differs from the end of the one before by less than `_JITTER_SECONDS` follow it directly, because many
@@ -135,8 +135,12 @@ def _av_track(path: Path, start_seconds: float, end_seconds: float | None) -> _T
                     shift = 0 if moment is None else round((moment - origin) * rate) - count
                     if abs(shift) > _JITTER_SECONDS * rate:
                         if shift > _LONGEST_GAP_SECONDS * rate:
-                            raise DecodeError(f"{path}: its sound jumps from {origin + count / rate:.1f} to {moment:.1f} s")
-                        samples = np.concatenate([np.zeros((max(shift, 0), samples.shape[1])), samples[max(-shift, 0) :]])
+                            raise DecodeError(
+                                f"{path}: its sound jumps from {origin + count / rate:.1f} to {moment:.1f} s"
+                            )
+                        samples = np.concatenate(
+                            [np.zeros((max(shift, 0), samples.shape[1])), samples[max(-shift, 0) :]]
+                        )
                     blocks.append(np.asarray(samples, np.float32))
                     count += len(samples)
     if count == 0:
@@ -144,7 +148,9 @@ def _av_track(path: Path, start_seconds: float, end_seconds: float | None) -> _T
     return _MemoryTrack(path, rate, origin, np.concatenate(blocks))
 
 
-def _cut(path: Path, track: _Track, rate: int, start_seconds: float, end_seconds: float | None, mono: bool) -> Waveform:
+def _cut(
+    path: Path, track: _Track, rate: int, start_seconds: int | float, end_seconds: int | float | None, mono: bool
+) -> Waveform:
     """The samples of the track's grid at `rate` that lie in the range, computed from as much context as the filter sees."""
     if track.num_samples == 0:
         raise DecodeError(f"{path}: its sound track holds no samples")

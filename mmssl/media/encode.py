@@ -29,11 +29,13 @@ class VideoWriter:
         MediaError: If the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, fps: float | Fraction, size: Size, lossless: bool = False) -> None:
+    def __init__(self, path: Path, *, fps: int | float | Fraction, size: Size, lossless: bool = False) -> None:
         self.path = path
         self.size = size
         self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         self._pad = (0, 0) if lossless else (size[0] % 2, size[1] % 2)
+        if not path.parent.is_dir():
+            raise MediaError(f"{path}: cannot be written: there is no folder {path.parent}")
         rate = Fraction(fps).limit_denominator(1_000_000)
         try:
             self._container = av.open(f"file:{self._partial}", "w", format="mp4")

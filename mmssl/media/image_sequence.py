@@ -26,7 +26,7 @@ class ImageSequence(VideoFile):
             missing in between.
     """
 
-    def __init__(self, path: Path, *, fps: float = 25.0) -> None:
+    def __init__(self, path: Path, *, fps: int | float = 25.0) -> None:
         self._files = _numbered_images(path)
         count = len(self._files)
         super().__init__(

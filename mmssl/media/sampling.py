@@ -41,8 +41,8 @@ class Uniform:
         self,
         pts_seconds: Float64[Tensor, " frames"],
         *,
-        start_seconds: float | None,
-        end_seconds: float | None,
+        start_seconds: int | float | None,
+        end_seconds: int | float | None,
         random: ItemRandom,
         motion: Float[Tensor, " frames"] | None = None,
     ) -> list[list[int]]:
@@ -64,7 +64,7 @@ class Dense:
     """
 
     num_frames: int = 8
-    seconds_between_frames: float = 0.1
+    seconds_between_frames: int | float = 0.1
     num_clips: int = 1
     past_end: PastEnd = "error"
 
@@ -80,8 +80,8 @@ class Dense:
         self,
         pts_seconds: Float64[Tensor, " frames"],
         *,
-        start_seconds: float | None,
-        end_seconds: float | None,
+        start_seconds: int | float | None,
+        end_seconds: int | float | None,
         random: ItemRandom,
         motion: Float[Tensor, " frames"] | None = None,
     ) -> list[list[int]]:
@@ -104,7 +104,7 @@ class Random:
     """
 
     num_frames: int = 8
-    seconds_between_frames: float = 0.1
+    seconds_between_frames: int | float = 0.1
     num_clips: int = 1
     past_end: PastEnd = "error"
 
@@ -120,8 +120,8 @@ class Random:
         self,
         pts_seconds: Float64[Tensor, " frames"],
         *,
-        start_seconds: float | None,
-        end_seconds: float | None,
+        start_seconds: int | float | None,
+        end_seconds: int | float | None,
         random: ItemRandom,
         motion: Float[Tensor, " frames"] | None = None,
     ) -> list[list[int]]:
@@ -146,8 +146,8 @@ class Windows:
     """
 
     num_frames: int = 8
-    seconds_between_frames: float = 0.1
-    seconds_between_clips: float = 1.0
+    seconds_between_frames: int | float = 0.1
+    seconds_between_clips: int | float = 1.0
     past_end: PastEnd = "error"
 
     def __post_init__(self) -> None:
@@ -162,8 +162,8 @@ class Windows:
         self,
         pts_seconds: Float64[Tensor, " frames"],
         *,
-        start_seconds: float | None,
-        end_seconds: float | None,
+        start_seconds: int | float | None,
+        end_seconds: int | float | None,
         random: ItemRandom,
         motion: Float[Tensor, " frames"] | None = None,
     ) -> list[list[int]]:
@@ -191,7 +191,7 @@ class Motion:
     """
 
     num_frames: int = 8
-    seconds_between_frames: float = 0.1
+    seconds_between_frames: int | float = 0.1
     num_clips: int = 1
     past_end: PastEnd = "error"
 
@@ -209,8 +209,8 @@ class Motion:
         self,
         pts_seconds: Float64[Tensor, " frames"],
         *,
-        start_seconds: float | None,
-        end_seconds: float | None,
+        start_seconds: int | float | None,
+        end_seconds: int | float | None,
         random: ItemRandom,
         motion: Float[Tensor, " frames"] | None = None,
     ) -> list[list[int]]:
@@ -245,13 +245,13 @@ class _Segment:
     """Part of a video between two moments, `wanted_seconds` long by its row and perhaps shorter in the file."""
 
     pts_seconds: Tensor
-    start: float
-    end: float
-    wanted_seconds: float
+    start: int | float
+    end: int | float
+    wanted_seconds: int | float
     past_end: PastEnd
 
     @staticmethod
-    def of(pts_seconds: Tensor, start: float | None, end: float | None, past_end: PastEnd) -> "_Segment":
+    def of(pts_seconds: Tensor, start: int | float | None, end: int | float | None, past_end: PastEnd) -> "_Segment":
         if len(pts_seconds) == 0:
             raise DecodeError("there are no frames to sample from")
         gap = float(pts_seconds.diff().median()) if len(pts_seconds) > 1 else 0.04
@@ -269,7 +269,7 @@ class _Segment:
             )
         return _Segment(pts_seconds, begin, min(finish, file_end), finish - begin, past_end)
 
-    def room_seconds(self, num_frames: int, seconds_between_frames: float) -> float:
+    def room_seconds(self, num_frames: int, seconds_between_frames: int | float) -> float:
         """How much later than the segment's begin a clip may start and still fit; 0 where the policy has to help."""
         room = self.end - self.start - (num_frames - 1) * seconds_between_frames
         if room <= 0 and self.past_end == "error":
@@ -280,10 +280,10 @@ class _Segment:
             )
         return max(room, 0.0)
 
-    def clip(self, start: float, num_frames: int, seconds_between_frames: float) -> list[int]:
+    def clip(self, start: int | float, num_frames: int, seconds_between_frames: int | float) -> list[int]:
         return self.frames([start + i * seconds_between_frames for i in range(num_frames)])
 
-    def frames(self, moments: list[float]) -> list[int]:
+    def frames(self, moments: list) -> list[int]:
         """The frame on screen at each moment, by the policy where it lies past the end."""
         length = self.end - self.start
         last = self.end - 2 * _TOLERANCE_SECONDS
@@ -297,7 +297,7 @@ class _Segment:
         return found
 
 
-def _check(past_end: str, **positive: float) -> None:
+def _check(past_end: str, **positive: int | float) -> None:
     if past_end not in get_args(PastEnd):
         raise ConfigError(f"past_end is {past_end!r}; it must be one of {get_args(PastEnd)}")
     for name, value in positive.items():

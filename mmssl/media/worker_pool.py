@@ -74,7 +74,7 @@ class WorkerPool(Generic[Item, Value]):
         function: Callable[[Item], Value],
         *,
         workers: int,
-        time_limit_seconds: float | None = None,
+        time_limit_seconds: int | float | None = None,
         memory_limit_bytes: int | None = None,
     ) -> None:
         for name, number in [
@@ -212,7 +212,7 @@ class _Worker:
             return self._fail(CRASH, self._ending())
         return None
 
-    def outcome(self, time_limit_seconds: float | None, memory_limit_bytes: int | None) -> Outcome | None:
+    def outcome(self, time_limit_seconds: int | float | None, memory_limit_bytes: int | None) -> Outcome | None:
         """What became of the item, None while it is being worked on."""
         position = self.position
         assert position is not None

@@ -20,7 +20,9 @@ CLICKS = (0.5, 1.25, 2.0)
 def clicks(rate: int) -> np.ndarray:
     """3 s of silence with a short burst around each click."""
     time = np.arange(3 * rate) / rate
-    return sum(0.8 * np.exp(-(((time - at) / 2.7e-4) ** 2)) * np.cos((time - at) * 8800) for at in CLICKS).astype(np.float32)
+    return sum(0.8 * np.exp(-(((time - at) / 2.7e-4) ** 2)) * np.cos((time - at) * 8800) for at in CLICKS).astype(
+        np.float32
+    )
 
 
 def write_track(path: Path, codec: str, rate: int, *, with_pictures: bool, begin: float = 0.0) -> None:
@@ -128,7 +130,9 @@ def test_what_there_is_no_sound_for(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(16000), 16000)
     assert read_audio(path, sample_rate=None, start_seconds=0.5, end_seconds=9.0).duration_seconds == pytest.approx(0.5)
-    with pytest.raises(DecodeError, match=r"a\.wav: asked for sound from 1.5 s, but its sound runs from 0.000 s to 1.000 s"):
+    with pytest.raises(
+        DecodeError, match=r"a\.wav: asked for sound from 1.5 s, but its sound runs from 0.000 s to 1.000 s"
+    ):
         read_audio(path, sample_rate=8000, start_seconds=1.5)
     with pytest.raises(DecodeError, match="which is nothing"):
         read_audio(path, sample_rate=None, start_seconds=0.5, end_seconds=0.5)

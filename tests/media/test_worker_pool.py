@@ -159,7 +159,11 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
             folder.mkdir()
             pool = WorkerPool(work, workers=2, time_limit_seconds=1000)
             results = pool.map([str(folder)] * 2)
-            signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL) if len(list(folder.iterdir())) == 2 else None)
+            def end_when_both_are_busy(*_):
+                if len(list(folder.iterdir())) == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            signal.signal(signal.SIGALRM, end_when_both_are_busy)
             signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
             next(results)
         """)

@@ -1,0 +1,83 @@
+"""Rows become clips of one size, with true times, or one clear error."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmssl.data.decoding import decode_row, frame_motion
+from mmssl.data.manifest import ManifestRow
+from mmssl.errors import DecodeError, MediaError
+from mmssl.media.image import write_png
+from mmssl.media.sampling import Dense, Motion, Uniform
+from mmssl.media.video import open_video
+from tests.media.numbered import number_of, picture, write_numbered
+
+SETTINGS = {"seed": 0, "epoch": 0, "item": 0}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "a.mp4"
+    write_numbered(path, num_frames=50, codec="libx264", options={"preset": "veryfast", "g": "12"})
+    return path
+
+
+def row(media_type: str = "video", **facts: float) -> ManifestRow:
+    return ManifestRow("a", "a.mp4", media_type, **facts)
+
+
+def test_frames_and_times_of_a_segment(video: Path) -> None:
+    sampler = Dense(num_frames=3, seconds_between_frames=0.08, num_clips=2)
+    clips = decode_row(video, row(start=0.4, end=1.2), sampler=sampler, size=(96, 128), **SETTINGS)
+    assert len(clips) == 2
+    for clip in clips:
+        assert clip.frames.shape == (3, 3, 96, 128)
+        numbers = [number_of(frame) for frame in clip.frames]
+        assert clip.pts_seconds.tolist() == pytest.approx([number / 25 for number in numbers])
+        assert numbers == list(range(numbers[0], numbers[0] + 6, 2))
+        assert 10 <= numbers[0] <= 30
+
+
+@pytest.mark.parametrize("size", [(48, 48), (96, 64), (33, 100), (192, 256)])
+def test_pictures_cover_the_size_and_are_cropped_at_the_center(size: tuple[int, int], video: Path) -> None:
+    (clip,) = decode_row(video, row(), sampler=Uniform(num_frames=2), size=size, **SETTINGS)
+    scale = max(size[0] / 96, size[1] / 128)
+    covering = (round(96 * scale), round(128 * scale))
+    with open_video(video) as file:
+        whole = file.frames([12, 37], size=covering)
+    top, left = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
+    assert torch.equal(clip.frames, whole[:, :, top : top + size[0], left : left + size[1]])
+
+
+def test_a_clip_that_loops_has_times_that_go_on(video: Path) -> None:
+    sampler = Dense(num_frames=5, seconds_between_frames=0.2, past_end="loop")
+    (clip,) = decode_row(video, row(start=1.0, end=1.4), sampler=sampler, size=(96, 128), **SETTINGS)
+    assert [number_of(frame) for frame in clip.frames] == [25, 30, 25, 30, 25]
+    assert clip.pts_seconds.tolist() == pytest.approx([1.0, 1.2, 1.4, 1.6, 1.8])
+
+
+def test_motion(video: Path) -> None:
+    with open_video(video) as file:
+        motion = frame_motion(file)
+    assert motion.shape == (50,)
+    assert motion[0] == 0
+    assert bool((motion[1:] > 0).all())
+    assert len(decode_row(video, row(), sampler=Motion(num_frames=2, num_clips=3), size=(32, 32), **SETTINGS)) == 3
+
+
+def test_an_image_is_a_clip_of_one_frame(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", torch.from_numpy(picture(5)).permute(2, 0, 1))
+    (clip,) = decode_row(tmp_path / "a.png", row("image"), sampler=Uniform(), size=(96, 128), **SETTINGS)
+    assert clip.frames.shape == (1, 3, 96, 128)
+    assert number_of(clip.frames[0]) == 5
+    assert clip.pts_seconds.tolist() == [0.0]
+
+
+def test_errors_name_the_file(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match=r"a\.mp4: the segment ends at 9\.000 s, but the file"):
+        decode_row(video, row(start=1.0, end=9.0), sampler=Uniform(), size=(32, 32), **SETTINGS)
+    with pytest.raises(DecodeError, match=r"a\.mp4: is audio"):
+        decode_row(video, row("audio"), sampler=Uniform(), size=(32, 32), **SETTINGS)
+    with pytest.raises(MediaError, match=r"missing\.mp4: no such file"):
+        decode_row(tmp_path / "missing.mp4", row(), sampler=Uniform(), size=(32, 32), **SETTINGS)
