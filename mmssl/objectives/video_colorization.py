@@ -27,8 +27,8 @@ class VideoColorization(Objective):
     Args:
         encoder: Its input must be `lightness`.
         num_colors: Clusters of the ab plane, found by `prepare`.
-        temperature: Of the softmax over reference cells.
-        normalize: Whether features are L2-normalised first; the paper's are not, at temperature 1.
+        temperature: Of the softmax over reference cells; 1 in the paper.
+        normalize: Whether features are L2-normalised first, as they are when labels are propagated; not so in the paper.
 
     Raises:
         ConfigError: If the encoder sees colors.
@@ -40,7 +40,7 @@ class VideoColorization(Objective):
     centers: Tensor
 
     def __init__(
-        self, encoder: Encoder, *, num_colors: int = 16, temperature: float = 1.0, normalize: bool = False
+        self, encoder: Encoder, *, num_colors: int = 16, temperature: float = 0.07, normalize: bool = True
     ) -> None:
         super().__init__(encoder)
         if encoder.input != "lightness":

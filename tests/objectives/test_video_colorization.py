@@ -43,7 +43,7 @@ def test_must_be_prepared() -> None:
 
 def test_copies_exactly_where_features_tell_places_apart() -> None:
     batch = {"frames": frames_of_colors()}
-    objective = VideoColorization(Places(10.0))
+    objective = VideoColorization(Places(10.0), temperature=1.0, normalize=False)
     objective.prepare(batch)
     output = objective(batch)
     assert output["loss"] < 1e-3
@@ -56,7 +56,7 @@ def test_copies_exactly_where_features_tell_places_apart() -> None:
 
 def test_loss_without_features_is_the_surprise_of_the_colors() -> None:
     batch = {"frames": frames_of_colors(1)}
-    objective = VideoColorization(Places(0.0), num_colors=4)
+    objective = VideoColorization(Places(0.0), num_colors=4, temperature=1.0, normalize=False)
     objective.prepare(batch)
     ab = rgb_to_lab(batch["frames"])[0, 0, 1:, ::8, ::8].flatten(1).T
     shares = torch.bincount(torch.cdist(ab, objective.centers).argmin(1), minlength=4) / 9
@@ -73,6 +73,6 @@ def test_colors_do_not_leak_into_the_encoder() -> None:
 
 
 def test_normalize_makes_features_of_length_one() -> None:
-    objective = VideoColorization(SmallResNet(input="lightness", width=4), normalize=True, temperature=0.07)
+    objective = VideoColorization(SmallResNet(input="lightness", width=4))
     lengths = objective._features(torch.rand(2, 4, 3, 16, 16)).norm(dim=2)
     assert_close(lengths, torch.ones_like(lengths))
