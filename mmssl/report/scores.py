@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from mmssl.evaluation.report_row import ReportRow
 
@@ -60,13 +61,23 @@ class ScoreTable:
         return max(line.cells[0].num_items for line in self.lines if line.cells[0] is not None)
 
     @property
-    def highest(self) -> tuple[float | None, ...]:
-        """The highest value of each metric."""
-        columns = zip(*(line.cells for line in self.lines), strict=True)
-        return tuple(
-            max((cell.value for cell in column if cell is not None and cell.value is not None), default=None)
-            for column in columns
-        )
+    def highest(self) -> float | None:
+        """The highest main score; of other metrics, such as seconds, the lowest may be the best."""
+        return max((line.main for line in self.lines if line.main is not None), default=None)
+
+    @property
+    def sequences(self) -> dict[str, tuple[float | None, ...]]:
+        """The main score of each sequence by its name, one for each line; empty where the evaluation gives none."""
+        details = [
+            line.cells[0].detail.get("sequences", {}) if line.cells[0] is not None else {} for line in self.lines
+        ]
+        return {name: tuple(detail.get(name) for detail in details) for name in dict.fromkeys(chain(*details))}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """What could not be scored, with the reason."""
+        cells = [cell for line in self.lines for cell in line.cells if cell is not None]
+        return {str(name): str(why) for cell in cells for name, why in cell.detail.get("failed", {}).items()}
 
     @property
     def protocols(self) -> tuple[str, ...]:

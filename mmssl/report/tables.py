@@ -9,7 +9,7 @@ from mmssl.report.scores import ScoreTable, score_tables, shown
 def markdown_table(rows: Sequence[ReportRow]) -> str:
     """One table for each data set, split and evaluation: a line an encoder, a column a metric, protocols below.
 
-    Baselines are set in italics, the highest value of each metric in bold.
+    Baselines are set in italics, the highest main score in bold.
 
     Args:
         rows: In the order in which encoders and metrics are to stand; baselines go below the rest.
@@ -27,14 +27,10 @@ def _markdown(table: ScoreTable) -> str:
     ]
     for line in table.lines:
         name = f"*{_escape(line.encoder)}*" if line.baseline else _escape(line.encoder)
-        values = [cell.value if cell is not None else None for cell in line.cells]
-        cells = [_cell(value, highest) for value, highest in zip(values, table.highest, strict=True)]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        main, *others = [shown(cell.value if cell is not None else None) for cell in line.cells]
+        best = line.main is not None and line.main == table.highest
+        lines.append(f"| {name} | " + " | ".join([f"**{main}**" if best else main, *others]) + " |")
     return "\n".join([*lines, "", *(f"- {_escape(protocol)}" for protocol in table.protocols)])
-
-
-def _cell(value: float | None, highest: float | None) -> str:
-    return f"**{shown(value)}**" if value is not None and value == highest else shown(value)
 
 
 def _escape(text: str) -> str:

@@ -24,7 +24,7 @@ def test_markdown() -> None:
         "\n"
         "| encoder | J&F | F |\n"
         "| --- | ---: | ---: |\n"
-        "| tracker | 0.634 | **0.500** |\n"
+        "| tracker | 0.634 | 0.500 |\n"
         "| other\\|&lt;b> |  |  |\n"
         "| *lab* | **0.660** |  |\n"
         "\n"
@@ -63,3 +63,12 @@ def test_shown() -> None:
         "12.3",
         "1.23e+03",
     ]
+
+
+def test_sequences_and_failures_come_from_the_details() -> None:
+    detail = {"sequences": {"dog": 0.7, "camel": 0.5}, "failed": {"bus": "DecodeError: is truncated"}}
+    (table,) = score_tables(
+        [replace(ROW, detail=detail), replace(ROW, encoder="lab", detail={"sequences": {"dog": 0.6}})]
+    )
+    assert table.sequences == {"dog": (0.7, 0.6), "camel": (0.5, None)}
+    assert table.failed == {"bus": "DecodeError: is truncated"}
