@@ -61,11 +61,11 @@ def test_files_hold_what_the_scene_shows(made: Path) -> None:
 
 
 def test_masks_are_what_covers_each_pixel_center() -> None:
-    scene = random_scene(0, 1, num_objects=3, size=(40, 56), picture=None)
+    scene = random_scene(0, 1, num_objects=3, size=(32, 36), picture=None)
     labels = scene.labels(0.4)
     expected = np.zeros_like(labels)
-    for y in range(40):
-        for x in range(56):
+    for y in range(32):
+        for x in range(36):
             for position in scene.order:
                 shape = scene.objects[position]
                 point = shape.pose(0.4).to_shape(np.array([[x + 0.5, y + 0.5]]))
@@ -153,7 +153,12 @@ def test_backgrounds_of_train_and_test_differ(tmp_path: Path) -> None:
         (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         write_png(tmp_path / "pictures" / name, torch.full((3, 40, 50), 60, dtype=torch.uint8))
     manifest = write_synthetic(
-        tmp_path / "out", num_videos=10, backgrounds=tmp_path / "pictures", test_fraction=0.4, **SMALL
+        tmp_path / "out",
+        num_videos=10,
+        backgrounds=tmp_path / "pictures",
+        test_fraction=0.4,
+        num_frames=4,
+        size=(48, 64),
     )
     groups = {split: {row.group for row in manifest.rows if row.split == split} for split in ("train", "test")}
     assert groups["train"] <= {"a"}
