@@ -55,9 +55,10 @@ def build_manifest(
     else:
         raise ManifestError(f"{source}: there is no such folder; give a folder of media, or a manifest to probe")
     root = source if source.is_dir() else source.parent
+    found = len(rows)
     if probe:
         rows = probed(rows, root, workers=workers)
-    if source.is_dir():
+    if source.is_dir() and len(rows) < found:
         ids = unique_ids([row.uri for row in rows])
         rows = [replace(row, id=row_id) for row, row_id in zip(rows, ids, strict=True)]
     if not rows:
@@ -110,12 +111,13 @@ def unique_ids(paths: Sequence[str]) -> list[str]:
 
     Paths that stand several times get `#0`, `#1`, ... appended.
     """
-    stems = [os.path.splitext(path)[0] for path in paths]  # noqa: PTH122
     times = Counter(paths)
-    owners = Counter(os.path.splitext(path)[0] for path in times)  # noqa: PTH122
+    stems = {path: os.path.splitext(path)[0] for path in times}  # noqa: PTH122
+    owners = Counter(stems.values())
     seen: Counter[str] = Counter()
     ids = []
-    for path, stem in zip(paths, stems, strict=True):
+    for path in paths:
+        stem = stems[path]
         row_id = path if owners[stem] > 1 or stem in times else stem
         if times[path] > 1:
             number = seen[path]

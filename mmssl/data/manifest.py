@@ -3,7 +3,7 @@
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +16,7 @@ from mmssl.data.manifest_row import (
     TEXT,
     TIME,
     ManifestRow,
+    column_values,
     media_type_of,
     row_from_json,
     row_to_json,
@@ -196,7 +197,8 @@ def relocated(rows: Iterable[ManifestRow], source: Path, target: Path) -> Iterat
         if not extra.keys().isdisjoint(EXTRA_PATHS):
             paths = {name: extra[name] for name in EXTRA_PATHS if isinstance(extra.get(name), str)}
             extra = {**extra, **{name: _moved(path, between) for name, path in paths.items()}}
-        yield replace(row, uri=_moved(row.uri, between), extra=extra)
+        values = column_values(row)
+        yield ManifestRow(values[0], _moved(row.uri, between), *values[2:], extra)
 
 
 def _moved(path: str, between: str) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from mmssl.errors import ManifestError
@@ -85,6 +86,9 @@ COLUMNS: dict[str, str] = {
 _EXACT_TYPE: dict[str, type] = {
     name: {TEXT: str, TIME: float, COUNT: int}.get(kind, tuple) for name, kind in COLUMNS.items()
 }
+column_values = attrgetter(*COLUMNS)
+"""The values of a row's columns, in their order."""
+
 _MEDIA_TYPES = frozenset(MEDIA_TYPES)
 _STATUSES = frozenset(STATUSES)
 
@@ -101,8 +105,7 @@ def row_to_json(row: ManifestRow) -> dict[str, Any]:
         ManifestError: If `extra` holds a name that is a column of its own.
     """
     values: dict[str, Any] = {}
-    for name in COLUMNS:
-        value = getattr(row, name)
+    for name, value in zip(COLUMNS, column_values(row), strict=True):
         if value is not None and value != ():
             if value != value:
                 raise ManifestError(f"row {row.id!r}: {name} is not a number (NaN); leave it out where it is not known")
