@@ -198,7 +198,7 @@ def relocated(rows: Iterable[ManifestRow], source: Path, target: Path) -> Iterat
             paths = {name: extra[name] for name in EXTRA_PATHS if isinstance(extra.get(name), str)}
             extra = {**extra, **{name: _moved(path, between) for name, path in paths.items()}}
         values = column_values(row)
-        yield ManifestRow(values[0], _moved(row.uri, between), *values[2:], extra)
+        yield ManifestRow(*(values[0], _moved(row.uri, between), *values[2:], extra))
 
 
 def _moved(path: str, between: str) -> str:
