@@ -25,12 +25,13 @@ def ours_in_order(path: Path) -> int:
         return sum(1 for _ in video.iterate())
 
 
-def pyav_in_order(path: Path) -> int:
+def pyav_in_order(path: Path, threads: int) -> int:
     count = 0
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "AUTO"
+        container.streams.video[0].codec_context.thread_count = threads
         for frame in container.decode(video=0):
-            torch.from_numpy(frame.to_ndarray(format="rgb24"))
+            torch.from_numpy(frame.to_ndarray(format="rgb24", threads=threads))
             count += 1
     return count
 
@@ -75,18 +76,18 @@ def decord_sampled(path: Path, count: int, threads: int) -> Tensor:
     return torch.from_numpy(reader.get_batch(sampled(count)).asnumpy()).permute(0, 3, 1, 2)
 
 
-def timed(readers: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def timed(readers: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
     """Median seconds of each reader; one that fails is left out."""
     seconds: dict[str, list[float]] = {name: [] for name in readers}
     for _ in range(repeats):
         for name, read in readers.items():
-            began = time.perf_counter()
+            began = clock()
             try:
                 read()
             except Exception:
                 seconds[name].append(float("inf"))
             else:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(clock() - began)
     return {name: median(values) for name, values in seconds.items()}
 
 
@@ -103,9 +104,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=Path, required=True, help="folder of clips")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="threads of every reader")
+    parser.add_argument("--processor-time", action="store_true", help="for a machine that others use too")
     parser.add_argument("--match", default="*", help="which files of the folder")
     options = parser.parse_args()
-    threads = torch.get_num_threads()
+    threads = options.threads
+    torch.set_num_threads(threads)
+    clock = time.process_time if options.processor_time else time.perf_counter
     print(f"{threads} threads; frames/s in order, sampled frames/s; ratio = ours / best exact other")
     print(
         f"{'clip':42} {'ours':>7} {'PyAV':>7} {'decord':>8} {'ratio':>6} | {'ours':>7} {'PyAV':>7} {'decord':>8} {'ratio':>6}"
@@ -121,7 +126,7 @@ def main() -> None:
                 count,
                 {
                     "ours": lambda path=path: ours_in_order(path),
-                    "PyAV": lambda path=path: pyav_in_order(path),
+                    "PyAV": lambda path=path: pyav_in_order(path, threads),
                     "decord": lambda path=path: decord_in_order(path, threads),
                 },
             ),
@@ -139,7 +144,7 @@ def main() -> None:
             with suppress(Exception):
                 is_exact[name] = is_close(kinds[1][1][name](), exact)
         for place, (units, readers) in enumerate(kinds):
-            seconds = timed(readers, options.repeats)
+            seconds = timed(readers, options.repeats, clock)
             others = [seconds["PyAV"]] if place == 0 or is_exact["PyAV"] else []
             others += [seconds["decord"]] if is_exact["decord"] else []
             ratio = min(others) / seconds["ours"] if others else float("nan")

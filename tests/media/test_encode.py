@@ -39,12 +39,13 @@ def test_same_frames_same_bytes(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_video_that_failed(tmp_path: Path) -> None:
-    with (
-        pytest.raises(MediaError, match="frame of size"),
-        VideoWriter(tmp_path / "a.mp4", fps=5, size=(16, 16)) as writer,
-    ):
-        writer.write(torch.zeros(3, 16, 16, dtype=torch.uint8))
-        writer.write(torch.zeros(3, 16, 18, dtype=torch.uint8))
+    def write_two_sizes() -> None:
+        with VideoWriter(tmp_path / "a.mp4", fps=5, size=(16, 16)) as writer:
+            writer.write(torch.zeros(3, 16, 16, dtype=torch.uint8))
+            writer.write(torch.zeros(3, 16, 18, dtype=torch.uint8))
+
+    with pytest.raises(MediaError, match="frame of size"):
+        write_two_sizes()
     with pytest.raises(MediaError, match="no frame was written"), VideoWriter(tmp_path / "b.mp4", fps=5, size=(16, 16)):
         pass
     assert list(tmp_path.iterdir()) == []
