@@ -120,7 +120,7 @@ class _Training:
         progressed = load_latest_state(self.out / "state", self.objective, self.optimizer, run=self.digest)
         if progressed is None:
             progressed = Progressed(0, self.digest)
-            torch.manual_seed(_step_seed(self.seed, -1, 0))
+            self._seed(step=-1, rank=0)
             self.objective.prepare(self.batches.whole(0))
         else:
             self.scaler.load_state_dict(progressed.scaler)
@@ -173,9 +173,16 @@ class _Training:
         progressed = Progressed(step, self.digest, dict(log.sums), self.scaler.state_dict())
         save_state(self.out / "state", self.objective, self.optimizer, progressed, keep=keep)
 
+    def _seed(self, *, step: int, rank: int) -> None:
+        """Seeds torch's random numbers, such as those of dropout, for one step."""
+        seed = int(digest(["step", self.seed, step, rank])[:15], 16)
+        torch.default_generator.manual_seed(seed)
+        if self.ranks.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
     def _step(self, batch: StepBatch) -> dict[str, float]:
         """One step of the optimizer; the scalars of its output, as means over micro-batches and ranks."""
-        torch.manual_seed(_step_seed(self.seed, batch.step, self.ranks.rank))
+        self._seed(step=batch.step, rank=self.ranks.rank)
         factor = learning_rate_factor(
             batch.step,
             num_steps=self.plan.num_steps,
@@ -232,11 +239,6 @@ class _Training:
             f"step {batch.step + 1}: {what} is {values[bad[0]]}; clips of the batch: {', '.join(ids[:5])}"
             f"{', ...' if len(ids) > 5 else ''} (all in {file}); look at them, lower lr or set clip_norm"
         )
-
-
-def _step_seed(seed: int, step: int, rank: int) -> int:
-    """Seed of torch's random numbers in a step, such as those of dropout."""
-    return int(digest(["step", seed, step, rank])[:15], 16)
 
 
 def _joined(outputs: Sequence[Output]) -> Output:
