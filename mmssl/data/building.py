@@ -2,6 +2,7 @@
 
 import logging
 import os
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mmssl.data.manifest import Manifest, ManifestRow, media_type_of, read_manifest, relocated, write_manifest
+from mmssl.data.manifest_row import without_suffix
 from mmssl.errors import ManifestError
 
 logger = logging.getLogger(__name__)
@@ -49,35 +51,36 @@ def build_manifest(
         ManifestError: If there is no media file, or the source is neither a folder nor a manifest.
     """
     if source.is_dir():
-        rows = folder_rows(source, frame_folders=frame_folders, unknown=probe, skip=out)
+        place = Path(os.path.relpath(source.resolve(), out.parent.resolve())).as_posix()
+        rows = folder_rows(source, frame_folders=frame_folders, unknown=probe, skip=out, place=place)
     elif source.is_file():
-        rows = list(read_manifest(source).rows)
+        rows = list(relocated(read_manifest(source).rows, source.parent, out.parent))
     else:
         raise ManifestError(f"{source}: there is no such folder; give a folder of media, or a manifest to probe")
-    root = source if source.is_dir() else source.parent
     found = len(rows)
     if probe:
-        rows = probed(rows, root, workers=workers)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        rows = probed(rows, out.parent, workers=workers)
     if source.is_dir() and len(rows) < found:
-        ids = unique_ids([row.uri for row in rows])
+        ids = unique_ids([posixpath.relpath(row.uri, place) for row in rows])
         rows = [replace(row, id=row_id) for row, row_id in zip(rows, ids, strict=True)]
     if not rows:
         raise ManifestError(f"{source}: holds no media file; video, audio and images are told by suffix and content")
-    placed = tuple(relocated(rows, root, out.parent))
-    write_manifest(out, placed)
-    return Manifest(out, placed)
+    write_manifest(out, rows)
+    return Manifest(out, tuple(rows))
 
 
 def folder_rows(
-    folder: Path, *, frame_folders: bool = False, unknown: bool = False, skip: Path | None = None
+    folder: Path, *, frame_folders: bool = False, unknown: bool = False, skip: Path | None = None, place: str = "."
 ) -> list[ManifestRow]:
-    """A row for each media file below a folder, by path, unprobed, relative to the folder.
+    """A row for each media file below a folder, by path, unprobed; ids are paths within the folder.
 
     Args:
         folder: Where to look.
         frame_folders: Take a folder of nothing but numbered images as one video.
         unknown: Also give rows with an empty media type for files whose suffix says nothing.
         skip: A file to leave out.
+        place: Where the folder lies, as the rows' paths are to say.
     """
     found: list[tuple[str, str]] = []
     for path, media_type in _walk(folder, frame_folders=frame_folders):
@@ -87,8 +90,9 @@ def folder_rows(
         own = Path(os.path.relpath(skip.resolve(), folder.resolve())).as_posix()
         found = [(path, media_type) for path, media_type in found if path != own]
     ids = unique_ids([path for path, _ in found])
+    before = "" if place == "." else f"{place}/"
     return [
-        ManifestRow(id=row_id, uri=path, media_type=media_type)
+        ManifestRow(id=row_id, uri=before + path, media_type=media_type)
         for row_id, (path, media_type) in zip(ids, found, strict=True)
     ]
 
@@ -112,7 +116,7 @@ def unique_ids(paths: Sequence[str]) -> list[str]:
     Paths that stand several times get `#0`, `#1`, ... appended.
     """
     times = Counter(paths)
-    stems = {path: os.path.splitext(path)[0] for path in times}  # noqa: PTH122
+    stems = {path: without_suffix(path) for path in times}
     owners = Counter(stems.values())
     seen: Counter[str] = Counter()
     ids = []

@@ -241,8 +241,8 @@ def _encoded(row: ManifestRow, values: Any) -> bytes:
 
 
 def _write_json_lines(file: BinaryIO, rows: Iterable[ManifestRow]) -> None:
-    for row in rows:
-        file.write(_encoded(row, row_to_json(row)) + b"\n")
+    for batch in _batches(rows):
+        file.write(b"".join([_encoded(row, row_to_json(row)) + b"\n" for row in batch]))
 
 
 def _write_parquet(file: BinaryIO, rows: Iterable[ManifestRow]) -> None:

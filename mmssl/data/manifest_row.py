@@ -1,6 +1,5 @@
 """A row of a manifest, and its form as plain JSON values."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -95,7 +94,13 @@ _STATUSES = frozenset(STATUSES)
 
 def media_type_of(uri: str) -> str | None:
     """Media type by a path's suffix, or None where the suffix says nothing."""
-    return SUFFIX_MEDIA_TYPES.get(os.path.splitext(uri)[1].lower())  # noqa: PTH122
+    return SUFFIX_MEDIA_TYPES.get(uri[len(without_suffix(uri)) :].lower())
+
+
+def without_suffix(path: str) -> str:
+    """A path without its suffix; a dot at the begin of a name starts no suffix."""
+    dot = path.rfind(".")
+    return path[:dot] if dot > path.rfind("/") + 1 else path
 
 
 def row_to_json(row: ManifestRow) -> dict[str, Any]:
@@ -104,8 +109,11 @@ def row_to_json(row: ManifestRow) -> dict[str, Any]:
     Raises:
         ManifestError: If `extra` holds a name that is a column of its own.
     """
+    columns = column_values(row)
+    if columns[3:] == _NOTHING_KNOWN and not row.extra:
+        return {"id": row.id, "uri": row.uri, "media_type": row.media_type}
     values: dict[str, Any] = {}
-    for name, value in zip(COLUMNS, column_values(row), strict=True):
+    for name, value in zip(COLUMNS, columns, strict=True):
         if value is not None and value != ():
             if value != value:
                 raise ManifestError(f"row {row.id!r}: {name} is not a number (NaN); leave it out where it is not known")
@@ -193,3 +201,6 @@ def shortened(value: Any) -> str:
     """A value as an error message shows it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_NOTHING_KNOWN = column_values(ManifestRow("", "", ""))[3:]
