@@ -24,7 +24,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 def layer(module: str) -> str:
     """`mmssl.media.video` -> `media`; `mmssl` -> an empty string."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def imports(path: Path) -> set[str]:

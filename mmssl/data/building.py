@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from mmssl.data.manifest import Manifest, ManifestRow, media_type_of, read_manifest, relocated, write_manifest
+from mmssl.data.manifest import (
+    Manifest,
+    ManifestRow,
+    collector_paused,
+    media_type_of,
+    read_manifest,
+    relocated,
+    write_manifest,
+)
 from mmssl.data.manifest_row import without_suffix
 from mmssl.errors import ManifestError
 
@@ -70,6 +78,7 @@ def build_manifest(
     return Manifest(out, tuple(rows))
 
 
+@collector_paused()
 def folder_rows(
     folder: Path, *, frame_folders: bool = False, unknown: bool = False, skip: Path | None = None, place: str = "."
 ) -> list[ManifestRow]:
@@ -115,6 +124,9 @@ def unique_ids(paths: Sequence[str]) -> list[str]:
 
     Paths that stand several times get `#0`, `#1`, ... appended.
     """
+    short = [without_suffix(path) for path in paths]
+    if len(set(short)) == len(paths) and set(short).isdisjoint(paths):
+        return short
     times = Counter(paths)
     stems = {path: without_suffix(path) for path in times}
     owners = Counter(stems.values())

@@ -1,8 +1,10 @@
 """The manifest: one row a media file, or a segment of one, with what is known of it, as JSON Lines or as Parquet."""
 
+import gc
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,6 +84,19 @@ class ManifestFault:
         return ": ".join(part for part in (place, self.row_id, self.message) if part)
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keeps the cycle collector from looking again and again through rows that are being made and hold no cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@collector_paused()
 def read_manifest(path: Path) -> Manifest:
     """Reads a manifest; Parquet where the suffix is `.parquet`, JSON Lines otherwise.
 
@@ -205,6 +220,7 @@ def _moved(path: str, between: str) -> str:
     return path if os.path.isabs(path) else posixpath.normpath(f"{between}/{path}")  # noqa: PTH117
 
 
+@collector_paused()
 def write_manifest(path: Path, rows: Iterable[ManifestRow], *, root: Path | None = None) -> None:
     """Writes rows, whole or not at all; Parquet where the suffix is `.parquet`, JSON Lines otherwise.
 

@@ -19,9 +19,11 @@ SUFFIX_MEDIA_TYPES = {f".{suffix}": kind for kind, suffixes in _SUFFIXES.items()
 """Media type by a file name's suffix in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ManifestRow:
-    """A media file, or a segment of one.
+    """A media file, or a segment of one; change it by `dataclasses.replace`.
+
+    Not frozen, because a frozen row of so many columns takes twice as long to make, and manifests hold many.
 
     Args:
         id: Unique in its manifest.
@@ -94,7 +96,8 @@ _STATUSES = frozenset(STATUSES)
 
 def media_type_of(uri: str) -> str | None:
     """Media type by a path's suffix, or None where the suffix says nothing."""
-    return SUFFIX_MEDIA_TYPES.get(uri[len(without_suffix(uri)) :].lower())
+    dot = uri.rfind(".")
+    return SUFFIX_MEDIA_TYPES.get(uri[dot:].lower()) if dot > uri.rfind("/") + 1 else None
 
 
 def without_suffix(path: str) -> str:
