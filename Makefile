@@ -6,7 +6,7 @@ INSTALLED := build/installed-in-$(subst /,-,$(abspath $(VENV)))
 DEMO_DATA := data/demo
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo test test-slow lint format check benchmarks clean
+.PHONY: help setup demo test test-slow lint format check benchmarks docs clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ check: lint test ## All that must hold before a commit lands
 
 benchmarks: setup ## The timed comparisons; leave the machine alone meanwhile
 	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: setup ## The documents' tables anew, from the rows in docs/results
+	$(BIN)/python -m mmssl.report.documents README.md docs/*.md
 
 clean: ## Remove what the targets made, but for the environment
 	rm -rf build data/demo runs .mypy_cache .pytest_cache .ruff_cache

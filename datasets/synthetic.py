@@ -20,10 +20,18 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=40, help="how many")
     parser.add_argument("--frames", type=int, default=32, help="frames a video, at 16 a second")
     parser.add_argument("--backgrounds", type=Path, help="folder of images to move in front of")
+    parser.add_argument("--size", type=int, nargs=2, default=(192, 256), metavar=("HEIGHT", "WIDTH"), help="in pixels")
+    parser.add_argument("--takes", type=int, default=1, help="videos of each scene, which is then the label")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     manifest = write_synthetic(
-        given.root, num_videos=given.videos, num_frames=given.frames, backgrounds=given.backgrounds, seed=given.seed
+        given.root,
+        num_videos=given.videos,
+        num_frames=given.frames,
+        size=tuple(given.size),
+        backgrounds=given.backgrounds,
+        takes=given.takes,
+        seed=given.seed,
     )
     print(manifest.path)
 

@@ -77,6 +77,7 @@ class Scene:
         size: Height and width of the frame in pixels.
         pan: Where the camera begins and ends, (top, left, top, left), as parts of what the canvas leaves free.
         light: Change of brightness: depth, phase in cycles.
+        cast: Color of the light, a factor for each of red, green and blue.
     """
 
     objects: tuple[SceneObject, ...]
@@ -85,6 +86,7 @@ class Scene:
     size: tuple[int, int]
     pan: tuple[float, float, float, float]
     light: tuple[float, float]
+    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def draw(self, time: float) -> tuple[UInt8[ndarray, "height width 3"], UInt8[ndarray, "height width"]]:
         """The picture and the object, from 1, that each pixel belongs to; 0 is the background."""
@@ -92,7 +94,7 @@ class Scene:
         image = self._background(time)
         self._draw_objects(image, labels, time)
         depth, phase = self.light
-        image *= 1.0 + depth * math.sin(2 * math.pi * (time + phase))
+        image *= (1.0 + depth * math.sin(2 * math.pi * (time + phase))) * np.array(self.cast, np.float32)
         return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8), labels
 
     def labels(self, time: float) -> UInt8[ndarray, "height width"]:
@@ -122,8 +124,10 @@ class Scene:
         return np.asarray(rows[:, :-1] * (1 - (x - left)) + rows[:, 1:] * (x - left), dtype=np.float32)
 
 
-def random_scene(seed: int, number: int, *, num_objects: int, size: tuple[int, int], picture: Path | None) -> Scene:
-    """The scene of a video: the first one drawn that shows every object well in its first frame, for labels to start from.
+def random_scene(
+    seed: int, number: int, *, num_objects: int, size: tuple[int, int], picture: Path | None, take: int = 0
+) -> Scene:
+    """A scene: the first one drawn that shows every object well in its first frame, for labels to start from.
 
     Args:
         seed: Another seed gives other scenes.
@@ -131,13 +135,30 @@ def random_scene(seed: int, number: int, *, num_objects: int, size: tuple[int, i
         num_objects: Most objects; there are at least two where this allows it.
         size: Height and width in pixels.
         picture: Image to move in front of; None draws a texture.
+        take: Another take shows the same things on other paths, from another camera, under light of another color.
     """
     scene = _draw_scene(ItemRandom(seed, 0, [number]), number, num_objects, size, picture)
     for attempt in range(1, _SCENES_TRIED):
         if _begins_well(scene):
             break
         scene = _draw_scene(ItemRandom(seed, attempt, [number]), number, num_objects, size, picture)
-    return scene
+    return scene if take == 0 else _another_take(ItemRandom(seed, take, [number]), scene)
+
+
+def _another_take(random: ItemRandom, scene: Scene) -> Scene:
+    objects = []
+    for position, shape in enumerate(scene.objects):
+        moved = _draw_path(random, f"take/object{position}", scene.size)
+        objects.append(replace(shape, **vars(moved)))
+    top, left, bottom, right, depth, phase = _floats(random, "take/camera", 6)
+    red, green, blue = (0.6 + 0.8 * value for value in _floats(random, "take/cast", 3))
+    return replace(
+        scene,
+        objects=tuple(objects),
+        pan=(top, left, bottom, right),
+        light=(0.08 * depth, phase),
+        cast=(red, green, blue),
+    )
 
 
 def _begins_well(scene: Scene) -> bool:
@@ -176,24 +197,44 @@ def _draw_scene(
     )
 
 
+@dataclass(frozen=True)
+class _Path:
+    """The part of a `SceneObject` that says where it goes."""
+
+    heading: str
+    middle: tuple[float, float]
+    travel: tuple[float, float]
+    wobble: tuple[float, float, float]
+    angle: float
+    turn: float
+    pulse: tuple[float, float, float]
+
+
 def _draw_object(random: ItemRandom, name: str, color: str, size: tuple[int, int], kind: str | None) -> SceneObject:
     """The main object, whose kind is given, is larger than the others."""
-    height, width = size
-    side = min(size)
-    heading = list(_DIRECTIONS)[int(random.integers(f"{name}/heading", high=len(_DIRECTIONS))[0])]
-    angle, turn, radius, speed, slant, x, y = _floats(random, f"{name}/path", 7)
-    swing, swings, swing_phase, pulse, pulses, pulse_phase = _floats(random, f"{name}/rhythm", 6)
-    direction = _DIRECTIONS[heading] + math.radians(25) * (2 * slant - 1)
-    distance = side * (0.25 + 0.25 * speed)
+    radius = _floats(random, f"{name}/path", 7)[2]
     return SceneObject(
         kind=kind or list(SHAPES)[int(random.integers(f"{name}/kind", high=len(SHAPES))[0])],
         color=color,
         surface=texture(random, f"{name}/texture", COLORS[color], contrast=0.4),
+        radius=min(size) * (0.25 + 0.05 * radius if kind else 0.14 + 0.06 * radius),
+        **vars(_draw_path(random, name, size)),
+    )
+
+
+def _draw_path(random: ItemRandom, name: str, size: tuple[int, int]) -> _Path:
+    height, width = size
+    side = min(size)
+    heading = list(_DIRECTIONS)[int(random.integers(f"{name}/heading", high=len(_DIRECTIONS))[0])]
+    angle, turn, _, speed, slant, x, y = _floats(random, f"{name}/path", 7)
+    swing, swings, swing_phase, pulse, pulses, pulse_phase = _floats(random, f"{name}/rhythm", 6)
+    direction = _DIRECTIONS[heading] + math.radians(25) * (2 * slant - 1)
+    distance = side * (0.25 + 0.25 * speed)
+    return _Path(
         heading=heading,
         middle=(width * (0.25 + 0.5 * x), height * (0.25 + 0.5 * y)),
         travel=(distance * math.cos(direction), distance * math.sin(direction)),
         wobble=(side * (0.01 + 0.03 * swing), 0.5 + swings, swing_phase),
-        radius=side * (0.25 + 0.05 * radius if kind else 0.14 + 0.06 * radius),
         angle=2 * math.pi * angle,
         turn=math.radians(120) * (2 * turn - 1),
         pulse=(0.05 + 0.15 * pulse, 0.5 + pulses, pulse_phase),

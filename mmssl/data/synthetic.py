@@ -6,6 +6,7 @@ Nothing but the outline tells a shape's kind: color, texture, size, motion and b
 import json
 import math
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,13 @@ def write_synthetic(
     num_objects: int = 3,
     backgrounds: Path | None = None,
     test_fraction: float = 0.2,
+    takes: int = 1,
     seed: int = 0,
 ) -> Manifest:
     """Writes videos, masks, keypoints, sound and `manifest.jsonl`; video `i` is the same for any number of videos.
+
+    With several takes, so many videos in a row show the same things, each on other paths, from another camera and under
+    light of another color. The label of a video is then its scene, and the first take of each has the split `train`.
 
     Args:
         out: Folder to fill.
@@ -51,28 +56,33 @@ def write_synthetic(
         num_objects: Most objects in a video; there are at least two where this allows it.
         backgrounds: Folder of images to move in front of; None draws textures.
         test_fraction: About this part of the videos has the split `test`, the others `train`.
+        takes: Videos of each scene; all but the first have the split `test`, whatever `test_fraction` is.
         seed: Another seed gives other videos.
 
     Returns:
-        The manifest, as written. A row's label is the kind of object 1, the largest; `extra` has `masks`, `keypoints`,
-        `sound` and `objects`.
+        The manifest, as written. A row's label is the kind of object 1, the largest, or its scene; `extra` has `masks`,
+        `keypoints`, `sound` and `objects`.
 
     Raises:
         ConfigError: If a setting is out of range or `backgrounds` holds no image.
     """
-    _check(num_videos, num_frames, fps, size, num_objects, test_fraction)
+    _check(num_videos, num_frames, fps, size, num_objects, test_fraction, takes)
     pictures = _pictures(backgrounds, test_fraction) if backgrounds is not None else None
     rows = []
     with Progress("synthetic", num_videos, unit="videos") as progress:
         for number in range(num_videos):
-            split = _split(number // len(SHAPES), test_fraction)
+            place, take = divmod(number, takes)
+            split = _split(place // len(SHAPES), test_fraction)
             group, picture = f"{number:05}", None
             if pictures is not None:
-                choice = ItemRandom(seed, 0, [number]).integers("picture", high=len(pictures[split]))
+                choice = ItemRandom(seed, 0, [place]).integers("picture", high=len(pictures[split]))
                 group, picture = pictures[split][int(choice[0])]
-            scene = random_scene(seed, number, num_objects=num_objects, size=size, picture=picture)
+            scene = random_scene(seed, place, num_objects=num_objects, size=size, picture=picture, take=take)
             _write_files(out, number, scene, num_frames, fps)
-            rows.append(_row(number, scene, num_frames, fps, split, group))
+            row = _row(number, scene, num_frames, fps, split, group)
+            if takes > 1:
+                row = replace(row, label=f"scene {place:05}", split="test" if take else "train", group=f"{number:05}")
+            rows.append(row)
             progress.advance()
     path = out / "manifest.jsonl"
     write_manifest(path, rows)
@@ -80,7 +90,13 @@ def write_synthetic(
 
 
 def _check(
-    num_videos: int, num_frames: int, fps: float, size: tuple[int, int], num_objects: int, test_fraction: float
+    num_videos: int,
+    num_frames: int,
+    fps: float,
+    size: tuple[int, int],
+    num_objects: int,
+    test_fraction: float,
+    takes: int,
 ) -> None:
     faults = []
     if num_videos < 1 or num_frames < 2:
@@ -93,6 +109,8 @@ def _check(
         faults.append(f"num_objects must be within 1..{len(COLORS)}, got {num_objects}")
     if not 0 <= test_fraction <= 0.5:
         faults.append(f"test_fraction must be within 0..0.5, got {test_fraction}")
+    if takes < 1:
+        faults.append(f"takes must be at least 1, got {takes}")
     if faults:
         raise ConfigError("synthetic: " + "; ".join(faults))
 

@@ -185,3 +185,22 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, settings: dict[str, o
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="holds 0 images"):
         write_synthetic(tmp_path / "out", backgrounds=tmp_path / "empty")
+
+
+def test_takes_show_the_same_things_elsewhere_and_in_other_light(tmp_path: Path) -> None:
+    rows = write_synthetic(tmp_path, num_videos=4, num_frames=2, size=(48, 64), takes=2).rows
+    assert [row.label for row in rows] == ["scene 00000", "scene 00000", "scene 00001", "scene 00001"]
+    assert [row.split for row in rows] == ["train", "test", "train", "test"]
+    assert len({row.group for row in rows}) == 4
+    assert rows[0].extra["objects"] == rows[1].extra["objects"] != rows[2].extra["objects"]
+    first, second = (random_scene(0, 0, num_objects=3, size=(48, 64), picture=None, take=take) for take in range(2))
+    assert np.array_equal(first.canvas, second.canvas)
+    assert np.array_equal(first.objects[0].surface.colors, second.objects[0].surface.colors)
+    assert first.cast == (1.0, 1.0, 1.0) != second.cast
+    assert not np.array_equal(first.labels(0.0), second.labels(0.0))
+    assert files_of(tmp_path)["videos/00000.mp4"] != files_of(tmp_path)["videos/00001.mp4"]
+
+
+def test_the_number_of_takes_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="takes must be at least 1"):
+        write_synthetic(tmp_path, takes=0)
