@@ -53,6 +53,11 @@ class AvVideo(VideoFile):
             end_seconds=self._timeline.end_seconds,
         )
 
+    @property
+    def keyframes(self) -> tuple[int, ...]:
+        """Frames that decoding may begin with, ascending."""
+        return (0, *(point.frame for point in self._timeline.seek_points))
+
     def _read(self, indices: Sequence[int], size: Size | None) -> Iterator[tuple[int, UInt8[Tensor, "h w 3"]]]:
         for index in indices:
             yield index, self._convert(self._find(index), size or self.size)

@@ -6,6 +6,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from mmssl.media.orientation import Orientation
 from mmssl.media.video_file import Size
@@ -41,3 +42,10 @@ class RgbConverter:
         memory = np.frombuffer(memoryview(plane), np.uint8)
         pixels = torch.from_numpy(memory).as_strided((height, width, 3), (plane.line_size, 3, 1))
         return self.orientation(pixels)
+
+
+def resized(image: UInt8[Tensor, "3 height width"], size: Size) -> UInt8[Tensor, "3 h w"]:
+    """A picture at a size, antialiased when shrinking."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    return interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
