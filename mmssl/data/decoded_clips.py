@@ -55,7 +55,7 @@ class DecodedClips:
         sampler: Sampler,
         seed: int,
         workers: int = 0,
-        time_limit_seconds: float = 60.0,
+        time_limit_seconds: int | float = 60.0,
         memory_limit_bytes: int = 4 << 30,
     ) -> None:
         rows = [row for row in manifest.rows if row.status == "ok"]

@@ -13,7 +13,7 @@ TEXTURE_SIDE = 128
 CIRCLE_RADIUS = 0.8
 
 
-def _ring(radii: list[float], turn: float = 0.0) -> Float[ndarray, "corners 2"]:
+def _ring(radii: list[float], turn: int | float = 0.0) -> Float[ndarray, "corners 2"]:
     """Corners at equal angles around the origin, the first at the top, with radii that repeat."""
     angles = np.arange(len(radii)) * 2 * np.pi / len(radii) - np.pi / 2 + turn
     return np.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array(radii)[:, None])
@@ -67,7 +67,7 @@ def signed_distance(points: Float[ndarray, "points 2"], kind: str) -> Float[ndar
     return np.asarray(np.where(inside, -distance, distance))
 
 
-def noise(random: ItemRandom, name: str, *, falloff: float) -> Float32[ndarray, "side side"]:
+def noise(random: ItemRandom, name: str, *, falloff: int | float) -> Float32[ndarray, "side side"]:
     """Periodic noise of mean 0 and deviation 1 whose amplitude falls with frequency to the power of `falloff`."""
     white = random.normal(name, (TEXTURE_SIDE, TEXTURE_SIDE))[0].numpy()
     frequencies = np.hypot(np.fft.fftfreq(TEXTURE_SIDE)[:, None], np.fft.rfftfreq(TEXTURE_SIDE)) * TEXTURE_SIDE
@@ -113,7 +113,7 @@ class Texture:
         return np.asarray(upper * (1 - y1) + lower * y1)
 
 
-def texture(random: ItemRandom, name: str, color: tuple[float, float, float], *, contrast: float) -> Texture:
+def texture(random: ItemRandom, name: str, color: tuple[float, float, float], *, contrast: int | float) -> Texture:
     """A random pattern in shades of a color, with fine noise of other hues, so that no patch is of one color."""
     cells = (np.arange(TEXTURE_SIDE, dtype=np.float32) + 0.5) / TEXTURE_SIDE
     u, v = np.meshgrid(cells, cells)

@@ -52,14 +52,14 @@ class ManifestRow:
     id: str
     uri: str
     media_type: str
-    start: float | None = None
-    end: float | None = None
+    start: int | float | None = None
+    end: int | float | None = None
     caption: str | None = None
     label: str | None = None
     split: str | None = None
     group: str | None = None
-    duration_seconds: float | None = None
-    fps: float | None = None
+    duration_seconds: int | float | None = None
+    fps: int | float | None = None
     num_frames: int | None = None
     width: int | None = None
     height: int | None = None

@@ -21,7 +21,7 @@ def probe_files(
     paths: Sequence[Path],
     *,
     workers: int,
-    time_limit_seconds: float = PROBE_SECONDS,
+    time_limit_seconds: int | float = PROBE_SECONDS,
     memory_limit_bytes: int = PROBE_MEMORY_BYTES,
 ) -> Iterator[Outcome[Probe]]:
     """What became of probing each file, in the order of the paths, with a progress bar."""

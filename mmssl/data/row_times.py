@@ -8,7 +8,7 @@ from mmssl.data.manifest_row import ManifestRow
 _TOLERANCE_SECONDS = 0.001
 
 
-def tolerance_seconds(fps: float | None) -> float:
+def tolerance_seconds(fps: int | float | None) -> float:
     """Times that differ by less are the same: a frame, or a millisecond where there are none."""
     return _TOLERANCE_SECONDS + (1.0 / fps if fps else 0.0)
 
@@ -27,7 +27,7 @@ def time_faults(row: ManifestRow) -> Iterator[str]:
         yield from late_times(row, row.duration_seconds, row.fps)
 
 
-def late_times(row: ManifestRow, duration_seconds: float, fps: float | None) -> Iterator[str]:
+def late_times(row: ManifestRow, duration_seconds: int | float, fps: int | float | None) -> Iterator[str]:
     """Times past the end of the file; the end may be late by a frame, as containers round up."""
     if row.start is not None and row.start >= duration_seconds > 0:
         yield f"start: {row.start} s is past the end of the file, {duration_seconds} s"

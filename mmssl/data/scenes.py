@@ -48,12 +48,12 @@ class SceneObject:
     turn: float
     pulse: tuple[float, float, float]
 
-    def growth(self, time: float) -> float:
+    def growth(self, time: int | float) -> float:
         """Size relative to the mean size; the tone's loudness follows it."""
         depth, cycles, phase = self.pulse
         return math.exp(depth * math.sin(2 * math.pi * (cycles * time + phase)))
 
-    def pose(self, time: float) -> Pose:
+    def pose(self, time: int | float) -> Pose:
         """Where it stands at a time."""
         width, cycles, phase = self.wobble
         swing = width * math.sin(2 * math.pi * (cycles * time + phase))
@@ -88,7 +88,7 @@ class Scene:
     light: tuple[float, float]
     cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def draw(self, time: float) -> tuple[UInt8[ndarray, "height width 3"], UInt8[ndarray, "height width"]]:
+    def draw(self, time: int | float) -> tuple[UInt8[ndarray, "height width 3"], UInt8[ndarray, "height width"]]:
         """The picture and the object, from 1, that each pixel belongs to; 0 is the background."""
         labels = np.zeros(self.size, np.uint8)
         image = self._background(time)
@@ -97,20 +97,20 @@ class Scene:
         image *= (1.0 + depth * math.sin(2 * math.pi * (time + phase))) * np.array(self.cast, np.float32)
         return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8), labels
 
-    def labels(self, time: float) -> UInt8[ndarray, "height width"]:
+    def labels(self, time: int | float) -> UInt8[ndarray, "height width"]:
         """The second part of `draw`."""
         labels = np.zeros(self.size, np.uint8)
         self._draw_objects(np.zeros((*self.size, 3), np.float32), labels, time)
         return labels
 
     def _draw_objects(
-        self, image: Float32[ndarray, "height width 3"], labels: UInt8[ndarray, "height width"], time: float
+        self, image: Float32[ndarray, "height width 3"], labels: UInt8[ndarray, "height width"], time: int | float
     ) -> None:
         for position in self.order:
             shape = self.objects[position]
             draw(image, labels, shape.kind, shape.pose(time), shape.surface, position + 1)
 
-    def _background(self, time: float) -> Float32[ndarray, "height width 3"]:
+    def _background(self, time: int | float) -> Float32[ndarray, "height width 3"]:
         """The part of the canvas that the camera sees, to a fraction of a pixel."""
         height, width = self.size
         margins = (self.canvas.shape[0] - height - 1, self.canvas.shape[1] - width - 1)

@@ -34,11 +34,11 @@ def write_synthetic(
     *,
     num_videos: int = 40,
     num_frames: int = 32,
-    fps: float = 16.0,
+    fps: int | float = 16.0,
     size: tuple[int, int] = (192, 256),
     num_objects: int = 3,
     backgrounds: Path | None = None,
-    test_fraction: float = 0.2,
+    test_fraction: int | float = 0.2,
     takes: int = 1,
     seed: int = 0,
 ) -> Manifest:
@@ -92,10 +92,10 @@ def write_synthetic(
 def _check(
     num_videos: int,
     num_frames: int,
-    fps: float,
+    fps: int | float,
     size: tuple[int, int],
     num_objects: int,
-    test_fraction: float,
+    test_fraction: int | float,
     takes: int,
 ) -> None:
     faults = []
@@ -115,12 +115,12 @@ def _check(
         raise ConfigError("synthetic: " + "; ".join(faults))
 
 
-def _split(block: int, test_fraction: float) -> str:
+def _split(block: int, test_fraction: int | float) -> str:
     """Whole blocks, which hold each kind once, go to the test split, the second block first."""
     return "test" if math.ceil(block * test_fraction) > math.ceil((block - 1) * test_fraction) else "train"
 
 
-def _pictures(folder: Path, test_fraction: float) -> dict[str, list[tuple[str, Path]]]:
+def _pictures(folder: Path, test_fraction: int | float) -> dict[str, list[tuple[str, Path]]]:
     """Group and path of the pictures of each split; pictures of one folder, such as the frames of a video, are one group."""
     groups: dict[str, list[Path]] = {}
     for path in sorted(path for path in folder.rglob("*") if media_type_of(path.name) == "image"):
@@ -140,7 +140,7 @@ def _pictures(folder: Path, test_fraction: float) -> dict[str, list[tuple[str, P
     }
 
 
-def _write_files(out: Path, number: int, scene: Scene, num_frames: int, fps: float) -> None:
+def _write_files(out: Path, number: int, scene: Scene, num_frames: int, fps: int | float) -> None:
     """The video, a mask for each frame, the keypoints and the sound."""
     name = f"{number:05}"
     masks = out / "masks" / name
@@ -168,7 +168,7 @@ def _landmarks(kind: str) -> dict[str, tuple[float, float]]:
     return {"center": (0.0, 0.0), **{f"corner{place}": (x, y) for place, (x, y) in enumerate(inner)}}
 
 
-def _keypoints(scene: Scene, time: float, labels: UInt8[ndarray, "height width"]) -> list[list[float] | None]:
+def _keypoints(scene: Scene, time: int | float, labels: UInt8[ndarray, "height width"]) -> list[list[float] | None]:
     """Pixels (x, y) of each landmark, or None where it is hidden or outside."""
     height, width = labels.shape
     points: list[list[float] | None] = []
@@ -180,7 +180,7 @@ def _keypoints(scene: Scene, time: float, labels: UInt8[ndarray, "height width"]
     return points
 
 
-def _write_sound(path: Path, scene: Scene, visible: Float[ndarray, "frames objects"], fps: float) -> None:
+def _write_sound(path: Path, scene: Scene, visible: Float[ndarray, "frames objects"], fps: int | float) -> None:
     """The tones of all objects, each as loud as its object is large to the eye at that moment."""
     num_frames = len(visible)
     times = np.arange(round(num_frames / fps * SAMPLE_RATE)) / SAMPLE_RATE
@@ -197,7 +197,7 @@ def _write_sound(path: Path, scene: Scene, visible: Float[ndarray, "frames objec
         file.writeframes(samples.tobytes())
 
 
-def _row(number: int, scene: Scene, num_frames: int, fps: float, split: str, group: str) -> ManifestRow:
+def _row(number: int, scene: Scene, num_frames: int, fps: int | float, split: str, group: str) -> ManifestRow:
     name = f"{number:05}"
     height, width = scene.size
     return ManifestRow(

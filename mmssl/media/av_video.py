@@ -8,9 +8,10 @@ from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 from torch import Tensor
 
-from mmssl.errors import DecodeError
+from mmssl.errors import DecodeError, MediaError
 from mmssl.media.containers import av_errors, check_dimensions, open_container
-from mmssl.media.pixels import RgbConverter, quarter_turns
+from mmssl.media.orientation import orientation_of
+from mmssl.media.pixels import RgbConverter
 from mmssl.media.timeline import SeekPoint, Timeline, decode_packet, read_timeline, video_stream
 from mmssl.media.video_file import Size, VideoFile
 
@@ -28,7 +29,7 @@ class AvVideo(VideoFile):
         path: A file of any container and codec that FFmpeg reads.
 
     Raises:
-        MediaError: If the file is missing, empty, unreadable, damaged, or has no video.
+        MediaError: If the file is missing, empty, unreadable, damaged, has no video, or is to be shown slanted.
         DecodeError: If none of its frames can be decoded.
     """
 
@@ -40,14 +41,22 @@ class AvVideo(VideoFile):
             raise DecodeError(f"{path}: none of its frames can be decoded")
         first = self._latest[1]
         self._is_open = True
-        turns = quarter_turns(first)
-        self._convert = RgbConverter(quarter_turns=turns)
+        try:
+            self.orientation = orientation_of(first)
+        except MediaError as error:
+            raise MediaError(f"{path}: {error}") from error
+        self._convert = RgbConverter(self.orientation)
         super().__init__(
             path,
-            size=(first.height, first.width) if turns % 2 == 0 else (first.width, first.height),
+            size=self.orientation.size((first.height, first.width)),
             pts_seconds=torch.from_numpy(self._timeline.pts_seconds),
             end_seconds=self._timeline.end_seconds,
         )
+
+    @property
+    def keyframes(self) -> tuple[int, ...]:
+        """Frames that decoding may begin with, ascending."""
+        return (0, *(point.frame for point in self._timeline.seek_points))
 
     def _read(self, indices: Sequence[int], size: Size | None) -> Iterator[tuple[int, UInt8[Tensor, "h w 3"]]]:
         for index in indices:
@@ -79,7 +88,7 @@ class AvVideo(VideoFile):
             return
         latest, decoder = self._latest, self._decoder or _Decoder(self.path, self._timeline)
         self._latest = self._decoder = None
-        convert = RgbConverter(quarter_turns=self._convert.quarter_turns)
+        convert = RgbConverter(self.orientation)
         expected = start
         try:
             if latest is not None and latest[0] == start:

@@ -50,7 +50,7 @@ class Waveform:
 
     samples: Float[Tensor, "channels samples"]
     sample_rate: int
-    start_seconds: float = 0.0
+    start_seconds: int | float = 0.0
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.dtype != torch.float32:

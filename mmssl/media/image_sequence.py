@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from mmssl.errors import DecodeError, MediaError
 from mmssl.media.image import IMAGE_SUFFIXES, image_size, read_image
+from mmssl.media.pixels import resized
 from mmssl.media.video_file import Size, VideoFile
 
 
@@ -44,19 +44,13 @@ class ImageSequence(VideoFile):
                     f"{self._files[index]}: is {image.shape[2]} x {image.shape[1]} pixels, the folder's first image is "
                     f"{self.size[1]} x {self.size[0]}"
                 )
-            yield index, _resized(image, size or self.size).permute(1, 2, 0)
+            yield index, resized(image, size or self.size).permute(1, 2, 0)
 
     def _read_range(self, start: int, stop: int, size: Size | None) -> Iterator[tuple[int, UInt8[Tensor, "h w 3"]]]:
         return self._read(range(start, stop), size)
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def _resized(image: UInt8[Tensor, "3 height width"], size: Size) -> UInt8[Tensor, "3 h w"]:
-    if tuple(image.shape[1:]) == size:
-        return image
-    return interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def _numbered_images(folder: Path) -> list[Path]:

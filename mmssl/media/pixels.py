@@ -1,4 +1,4 @@
-"""From a decoder's frame to RGB: color matrix and range, size, rotation."""
+"""From a decoder's frame to RGB: color matrix and range, size, orientation."""
 
 import numpy as np
 import torch
@@ -6,7 +6,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from mmssl.media.orientation import Orientation
 from mmssl.media.video_file import Size
 
 
@@ -18,16 +20,16 @@ class RgbConverter:
     color planes before they become RGB.
 
     Args:
-        quarter_turns: Counter-clockwise turns by 90 degrees that present a frame upright.
+        orientation: How frames are shown.
     """
 
-    def __init__(self, *, quarter_turns: int = 0) -> None:
-        self.quarter_turns = quarter_turns % 4
+    def __init__(self, orientation: Orientation) -> None:
+        self.orientation = orientation
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame, size: Size) -> UInt8[Tensor, "h w 3"]:
-        """One frame at a size, which is the size after rotation; a view of the decoder's memory where it can be."""
-        height, width = size if self.quarter_turns % 2 == 0 else size[::-1]
+        """One frame at a size, which is the size as shown; a view of the decoder's memory where it can be."""
+        height, width = self.orientation.size(size)
         rgb = self._reformatter.reformat(
             frame,
             width=width,
@@ -39,9 +41,11 @@ class RgbConverter:
         plane = rgb.planes[0]
         memory = np.frombuffer(memoryview(plane), np.uint8)
         pixels = torch.from_numpy(memory).as_strided((height, width, 3), (plane.line_size, 3, 1))
-        return torch.rot90(pixels, self.quarter_turns) if self.quarter_turns else pixels
+        return self.orientation(pixels)
 
 
-def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns that the file asks for when a frame is shown."""
-    return round(frame.rotation / 90) % 4
+def resized(image: UInt8[Tensor, "3 height width"], size: Size) -> UInt8[Tensor, "3 h w"]:
+    """A picture at a size, antialiased when shrinking."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    return interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]

@@ -29,8 +29,8 @@ class Probe:
     """
 
     media_type: str
-    duration_seconds: float | None = None
-    fps: float | None = None
+    duration_seconds: int | float | None = None
+    fps: int | float | None = None
     num_frames: int | None = None
     width: int | None = None
     height: int | None = None

@@ -278,7 +278,7 @@ class _Segment:
                 f"{self.end - self.start:.3f} s from {self.start:.3f} s; set past_end to repeat_last, loop or shorten, "
                 "or ask for less"
             )
-        return max(room, 0.0)
+        return float(max(room, 0))
 
     def clip(self, start: int | float, num_frames: int, seconds_between_frames: int | float) -> list[int]:
         return self.frames([start + i * seconds_between_frames for i in range(num_frames)])

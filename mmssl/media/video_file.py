@@ -19,8 +19,8 @@ Size = tuple[int, int]
 class VideoFile(ABC):
     """An open video: frame `i` is the i-th presented frame, however it is reached.
 
-    Frames are uint8 RGB, rotation applied, pixels as stored (a sample aspect ratio is not applied). The tensors' memory
-    holds the three colors of a pixel side by side, so that `[.., 3, height, width]` is a view of it.
+    Frames are uint8 RGB, rotation and mirroring applied, pixels as stored (a sample aspect ratio is not applied). The
+    tensors' memory holds the three colors of a pixel side by side, so that `[.., 3, height, width]` is a view of it.
 
     Args:
         path: The file or folder.

@@ -20,8 +20,8 @@ from mmssl.media.video import open_video
 NUM_SAMPLED = 16
 
 
-def ours_in_order(path: Path) -> int:
-    with open_video(path) as video:
+def ours_in_order(path: Path, backend: str) -> int:
+    with open_video(path, backend=backend) as video:
         return sum(1 for _ in video.iterate())
 
 
@@ -49,8 +49,8 @@ def sampled(count: int) -> list[int]:
     return [int((place + 0.5) * count / NUM_SAMPLED) for place in range(NUM_SAMPLED)]
 
 
-def ours_sampled(path: Path) -> Tensor:
-    with open_video(path) as video:
+def ours_sampled(path: Path, backend: str) -> Tensor:
+    with open_video(path, backend=backend) as video:
         return video.frames(sampled(video.num_frames))
 
 
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="threads of every reader")
     parser.add_argument("--processor-time", action="store_true", help="for a machine that others use too")
+    parser.add_argument("--backend", default="auto", help="backend of open_video")
     parser.add_argument("--match", default="*", help="which files of the folder")
     options = parser.parse_args()
     threads = options.threads
@@ -125,7 +126,7 @@ def main() -> None:
             (
                 count,
                 {
-                    "ours": lambda path=path: ours_in_order(path),
+                    "ours": lambda path=path: ours_in_order(path, options.backend),
                     "PyAV": lambda path=path: pyav_in_order(path, threads),
                     "decord": lambda path=path: decord_in_order(path, threads),
                 },
@@ -133,7 +134,7 @@ def main() -> None:
             (
                 NUM_SAMPLED,
                 {
-                    "ours": lambda path=path: ours_sampled(path),
+                    "ours": lambda path=path: ours_sampled(path, options.backend),
                     "PyAV": lambda path=path, count=count: pyav_sampled(path, count),
                     "decord": lambda path=path, count=count: decord_sampled(path, count, threads),
                 },

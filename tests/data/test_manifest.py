@@ -157,3 +157,10 @@ def test_names_and_suffixes() -> None:
         None,
         None,
     ]
+
+
+def test_times_in_whole_seconds(tmp_path: Path) -> None:
+    row = ManifestRow("a", "a.mp4", "video", start=1, end=3, duration_seconds=4, fps=25)
+    for name in ("m.jsonl", "m.parquet"):
+        write_manifest(tmp_path / name, [row])
+        assert read_manifest(tmp_path / name).rows == (row,)

@@ -135,7 +135,9 @@ def test_the_kind_is_told_by_neither_color_nor_texture() -> None:
 
 
 def test_each_kind_sounds_its_tone_as_loud_as_it_is_large(tmp_path: Path) -> None:
-    manifest = write_synthetic(tmp_path, num_videos=2, num_frames=16, size=(32, 48), num_objects=1, test_fraction=0.0)
+    manifest = write_synthetic(
+        tmp_path, num_videos=2, num_frames=16, size=(32, 48), num_objects=1, fps=16, test_fraction=0
+    )
     for row in manifest.rows:
         with wave.open(str(tmp_path / row.extra["sound"])) as file:
             rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768

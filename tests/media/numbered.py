@@ -85,11 +85,22 @@ def _mux(container: av.container.OutputContainer, packets: list, shift: int) -> 
 
 
 def rotate_mp4(path: Path, quarter_turns: int) -> None:
-    """Writes a display matrix, turning clockwise, into the track header of an MP4."""
+    """Asks for clockwise turns when an MP4 is shown."""
+    set_display_matrix(path, *[(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)][quarter_turns % 4])
+
+
+def set_display_matrix(path: Path, a: float, b: float, c: float, d: float) -> None:
+    """Writes a display matrix into the track header of an MP4: pixel (x, y) is shown at (a x + c y, b x + d y)."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 4 + 20 + 16
-    one = 65536
-    a, b, c, d = [(one, 0, 0, one), (0, one, -one, 0), (-one, 0, 0, -one), (0, -one, one, 0)][quarter_turns % 4]
-    matrix = [a, b, 0, c, d, 0, 0, 0, 1 << 30]
+    matrix = [
+        *(round(65536 * value) for value in (a, b)),
+        0,
+        *(round(65536 * value) for value in (c, d)),
+        0,
+        0,
+        0,
+        1 << 30,
+    ]
     data[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
     path.write_bytes(data)

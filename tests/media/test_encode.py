@@ -1,5 +1,6 @@
 """Written videos are whole, true to their frames, and the same bytes each time."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def test_same_frames_same_bytes(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         write(tmp_path / name, size=(96, 128))
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("fps", [10, 12.5, Fraction(30000, 1001)])
+def test_any_number_is_a_frame_rate(fps: int | float | Fraction, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", fps=fps, size=(16, 16)) as writer:
+        for _ in range(3):
+            writer.write(torch.zeros(3, 16, 16, dtype=torch.uint8))
+    with open_video(tmp_path / "a.mp4") as video:
+        assert video.pts_seconds.tolist() == pytest.approx([0, 1 / fps, 2 / fps], abs=1e-6)
 
 
 def test_nothing_is_left_of_a_video_that_failed(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Samplers pick the frame on screen at each moment, in seconds, and say what happens past the end."""
 
+from inspect import signature
+
 import pytest
 import torch
 
@@ -34,6 +36,20 @@ def test_every_sampler_gives_ascending_frames_of_the_segment(name: str) -> None:
             assert len(clip) == 4
             assert clip == sorted(clip)
             assert all(4.0 <= float(EVEN[index]) < 6.0 for index in clip)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_takes_its_defaults_and_whole_numbers(name: str) -> None:
+    assert SAMPLERS[name]() == build(name, SAMPLER_CHOICE)
+    settings = [parameter for parameter in signature(SAMPLERS[name]).parameters if parameter != "past_end"]
+    assert "num_frames" in settings
+    sampler = SAMPLERS[name](**dict.fromkeys(settings, 2))
+    item = ItemRandom(7, 0, [0])
+    clips = sampler(EVEN, start_seconds=4, end_seconds=7, random=item, motion=torch.ones(50))
+    assert all(len(clip) == 2 and 10 <= clip[0] < clip[1] < 40 for clip in clips)
+    for setting in settings:
+        with pytest.raises(ConfigError, match=f"{setting} is 0; it must be above 0"):
+            SAMPLERS[name](**{setting: 0})
 
 
 def test_uniform_takes_the_middles_of_equal_parts() -> None:

@@ -13,7 +13,7 @@ from mmssl.errors import DecodeError, MediaError
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import write_png
 from mmssl.media.video import open_video
-from tests.media.numbered import numbers_of, picture, rotate_mp4, write_numbered
+from tests.media.numbered import numbers_of, picture, rotate_mp4, set_display_matrix, write_numbered
 
 NUM_FRAMES = 60
 NUM_TRIMMED = 17
@@ -128,6 +128,33 @@ def test_rotation_tag_is_applied(quarter_turns: int, tmp_path: Path) -> None:
         assert torch.equal(turned, torch.rot90(upright, -quarter_turns, (2, 3)))
         small = video.frames([2], size=(30, 20))
         assert small.shape == (1, 3, 30, 20)
+
+
+@pytest.mark.parametrize("matrix", [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])
+def test_mirroring_is_applied(matrix: tuple[int, int, int, int], tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_numbered(path, num_frames=2, **x264("keyint=20"))
+    with open_video(path) as video:
+        stored = video.frames([1])[0]
+    set_display_matrix(path, *matrix)
+    with open_video(path) as video:
+        shown = video.frames([1])[0]
+        assert video.size == tuple(shown.shape[1:])
+    a, b, c, d = matrix
+    height, width = stored.shape[1:]
+    for x, y in [(0, 0), (5, 0), (0, 7), (40, 33), (width - 1, height - 1)]:
+        shown_x, shown_y = a * x + c * y, b * x + d * y
+        shown_x += shown.shape[2] - 1 if a + c < 0 else 0
+        shown_y += shown.shape[1] - 1 if b + d < 0 else 0
+        assert torch.equal(shown[:, shown_y, shown_x], stored[:, y, x])
+
+
+def test_slanted_pictures_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_numbered(path, num_frames=2, **x264("keyint=20"))
+    set_display_matrix(path, 0.8, 0.6, -0.6, 0.8)
+    with pytest.raises(MediaError, match=r"a\.mp4: its display matrix .* is not made of quarter turns and mirroring"):
+        open_video(path)
 
 
 def test_lossless_video_comes_back_as_written(tmp_path: Path) -> None:
