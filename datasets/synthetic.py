@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(192, 256), metavar=("HEIGHT", "WIDTH"), help="in pixels")
     parser.add_argument("--takes", type=int, default=1, help="videos of each scene, which is then the label")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="processes; changes nothing but the time")
     given = parser.parse_args()
     manifest = write_synthetic(
         given.root,
@@ -32,6 +33,7 @@ def main() -> None:
         backgrounds=given.backgrounds,
         takes=given.takes,
         seed=given.seed,
+        workers=given.workers,
     )
     print(manifest.path)
 

@@ -6,7 +6,8 @@ Nothing but the outline tells a shape's kind: color, texture, size, motion and b
 import json
 import math
 import wave
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from mmssl.errors import ConfigError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import write_index_png
+from mmssl.media.worker_pool import WorkerPool
 from mmssl.progress import Progress
 
 TONES_HERTZ = {"circle": 262.0, "square": 330.0, "triangle": 440.0, "star": 587.0, "cross": 784.0}
@@ -41,6 +43,7 @@ def write_synthetic(
     test_fraction: int | float = 0.2,
     takes: int = 1,
     seed: int = 0,
+    workers: int = 1,
 ) -> Manifest:
     """Writes videos, masks, keypoints, sound and `manifest.jsonl`; video `i` is the same for any number of videos.
 
@@ -58,6 +61,7 @@ def write_synthetic(
         test_fraction: About this part of the videos has the split `test`, the others `train`.
         takes: Videos of each scene; all but the first have the split `test`, whatever `test_fraction` is.
         seed: Another seed gives other videos.
+        workers: Processes; nothing but the time depends on it.
 
     Returns:
         The manifest, as written. A row's label is the kind of object 1, the largest, or its scene; `extra` has `masks`,
@@ -67,26 +71,71 @@ def write_synthetic(
         ConfigError: If a setting is out of range or `backgrounds` holds no image.
     """
     _check(num_videos, num_frames, fps, size, num_objects, test_fraction, takes)
-    pictures = _pictures(backgrounds, test_fraction) if backgrounds is not None else None
+    maker = _Maker(
+        out,
+        num_frames=num_frames,
+        fps=fps,
+        size=size,
+        num_objects=num_objects,
+        pictures=_pictures(backgrounds, test_fraction) if backgrounds is not None else None,
+        test_fraction=test_fraction,
+        takes=takes,
+        seed=seed,
+    )
     rows = []
     with Progress("synthetic", num_videos, unit="videos") as progress:
-        for number in range(num_videos):
-            place, take = divmod(number, takes)
-            split = _split(place // len(SHAPES), test_fraction)
-            group, picture = f"{number:05}", None
-            if pictures is not None:
-                choice = ItemRandom(seed, 0, [place]).integers("picture", high=len(pictures[split]))
-                group, picture = pictures[split][int(choice[0])]
-            scene = random_scene(seed, place, num_objects=num_objects, size=size, picture=picture, take=take)
-            _write_files(out, number, scene, num_frames, fps)
-            row = _row(number, scene, num_frames, fps, split, group)
-            if takes > 1:
-                row = replace(row, label=f"scene {place:05}", split="test" if take else "train", group=f"{number:05}")
+        for row in _made(maker, num_videos, workers):
             rows.append(row)
             progress.advance()
     path = out / "manifest.jsonl"
     write_manifest(path, rows)
     return Manifest(path, tuple(rows))
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes one video by its number; the settings are those of `write_synthetic`."""
+
+    out: Path
+    num_frames: int
+    fps: int | float
+    size: tuple[int, int]
+    num_objects: int
+    pictures: dict[str, list[tuple[str, Path]]] | None
+    test_fraction: int | float
+    takes: int
+    seed: int
+
+    def __call__(self, number: int) -> ManifestRow:
+        """Writes the files of a video; its row."""
+        place, take = divmod(number, self.takes)
+        split = _split(place // len(SHAPES), self.test_fraction)
+        group, picture = f"{number:05}", None
+        if self.pictures is not None:
+            choice = ItemRandom(self.seed, 0, [place]).integers("picture", high=len(self.pictures[split]))
+            group, picture = self.pictures[split][int(choice[0])]
+        scene = random_scene(self.seed, place, num_objects=self.num_objects, size=self.size, picture=picture, take=take)
+        _write_files(self.out, number, scene, self.num_frames, self.fps)
+        row = _row(number, scene, self.num_frames, self.fps, split, group)
+        if self.takes > 1:
+            return replace(row, label=f"scene {place:05}", split="test" if take else "train", group=f"{number:05}")
+        return row
+
+
+def _made(maker: _Maker, num_videos: int, workers: int) -> Iterator[ManifestRow]:
+    """The rows of all videos in order.
+
+    Raises:
+        ConfigError: If a video cannot be made.
+    """
+    if workers == 1:
+        yield from map(maker, range(num_videos))
+        return
+    with WorkerPool[int, ManifestRow](maker, workers=workers) as pool:
+        for outcome in pool.map(range(num_videos)):
+            if outcome.value is None:
+                raise ConfigError(f"synthetic: video {outcome.position} cannot be made: {outcome.error_message}")
+            yield outcome.value
 
 
 def _check(

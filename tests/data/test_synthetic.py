@@ -40,7 +40,7 @@ def test_the_manifest_is_sound_and_complete(made: Path) -> None:
 
 
 def test_videos_depend_on_the_seed_and_their_number_alone(made: Path, tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "fewer", num_videos=2, num_frames=4, size=(48, 64))
+    write_synthetic(tmp_path / "fewer", num_videos=2, num_frames=4, size=(48, 64), workers=2)
     write_synthetic(tmp_path / "other", num_videos=2, seed=1, num_frames=4, size=(48, 64))
     whole, fewer, other = files_of(made), files_of(tmp_path / "fewer"), files_of(tmp_path / "other")
     parts = [name for name in fewer if name != "manifest.jsonl"]
