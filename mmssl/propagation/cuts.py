@@ -34,7 +34,8 @@ def cuts_of(frames: Iterable[UInt8[Tensor, "3 h w"]]) -> tuple[int, ...]:
 
     The change from one frame to another is the mean of two numbers from 0 to 1: half the L1 distance of their Lab
     histograms, and the mean Lab distance of their pixels over 40, at most 1. A cut is a change of at least `LEAST_CHANGE`
-    and `TIMES_USUAL` times the median of the changes around it, that has not gone by the next frame (a flash has).
+    and `TIMES_USUAL` times the median of the changes around it, that is as large between the frames on either side of
+    the two: a flash comes and goes.
 
     Args:
         frames: Of one video, in order, all of the same small size.
@@ -44,7 +45,8 @@ def cuts_of(frames: Iterable[UInt8[Tensor, "3 h w"]]) -> tuple[int, ...]:
     for index in range(1, len(changes)):
         around = [*changes[max(1, index - NEIGHBORS) : index], *changes[index + 1 : index + 1 + NEIGHBORS]]
         usual = float(np.median(around)) if around else 0.0
-        if min(changes[index], lasting[index]) >= max(LEAST_CHANGE, TIMES_USUAL * usual):
+        least = min(changes[index], lasting[index], lasting[index - 1] if index > 1 else lasting[index])
+        if least >= max(LEAST_CHANGE, TIMES_USUAL * usual):
             found.append(index)
     return tuple(index for index in found if index - 1 not in found)
 

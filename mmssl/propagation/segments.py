@@ -125,11 +125,8 @@ def _between(
     inside = [cut for cut in cuts if start < cut <= (stop if after is not None else stop - 1)]
     if not inside:
         return [Segment(start, stop, before, after)]
-    parts = [
-        Segment(start, inside[0], before, None),
-        Segment(inside[0], inside[-1], None, None),
-        Segment(inside[-1], stop, None, after),
-    ]
+    first, last = (start if before is None else inside[0]), (stop if after is None else inside[-1])
+    parts = [Segment(start, first, before, None), Segment(first, last, None, None), Segment(last, stop, None, after)]
     return [part for part in parts if part.start < part.stop]
 
 

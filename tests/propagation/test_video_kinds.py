@@ -139,7 +139,7 @@ def test_ids_beyond_a_byte(squares: Squares, options: dict[str, Any]) -> None:
 
 
 def test_one_line_for_bad_labels(squares: Squares, options: dict[str, Any], tmp_path: Path) -> None:
-    frames, labels, truth = squares
+    frames, labels, _ = squares
     files = {name: tmp_path / name for name in ("empty.png", "broken.json", "late.csv", "nan.csv", "notes.txt")}
     write_index_png(files["empty.png"], torch.zeros(SIZE, dtype=torch.uint8))
     files["broken.json"].write_text('{"images": [')
