@@ -41,12 +41,16 @@ class Propagator:
         """
         if self._first is None and labels is None:
             raise ValueError("the first frame needs labels")
-        features = normalize_features(features[None])[0]
+        features = self.prepare(features)
         if self._first is not None and features.shape != self._first[0].shape:
             raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
         labels = self.predict(features) if labels is None else labels.detach().float()
         self.remember(features, labels)
         return labels
+
+    def prepare(self, features: Float[Tensor, "dim h w"]) -> Float[Tensor, "dim h w"]:
+        """Features as `predict` and `remember` take them: normalized."""
+        return normalize_features(features[None])[0]
 
     def predict(
         self, features: Float[Tensor, "dim h w"], *, first_window: Window | None = None
@@ -54,7 +58,7 @@ class Propagator:
         """Labels of a frame from those that are remembered; the frame itself is not.
 
         Args:
-            features: Normalized, of the shape of the first frame's.
+            features: Prepared, of the shape of the first frame's.
             first_window: On the first frame, in place of the preset's.
         """
         assert self._first is not None
@@ -71,7 +75,7 @@ class Propagator:
         )
 
     def remember(self, features: Float[Tensor, "dim h w"], labels: Float[Tensor, "channels h w"]) -> None:
-        """Takes a frame, with normalized features, as context of the frames after it."""
+        """Takes a frame, with prepared features, as context of the frames after it."""
         if self._first is None:
             self._first = (features, labels)
         else:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmssl.errors import CheckpointError
-from mmssl.functional.affinity import Window, normalize_features
+from mmssl.functional.affinity import Window
 from mmssl.media.video import VideoFile
 from mmssl.media.video_file import Size
 from mmssl.models.encoder import Encoder
@@ -57,7 +57,7 @@ class FrameEncoder:
         return F.interpolate(images, self.encoded, mode="bilinear", align_corners=False, antialias=True)[0]
 
     def __call__(self, frames: Sequence[UInt8[Tensor, "3 h w"]]) -> Float[Tensor, "frames dim rows columns"]:
-        """Normalized features.
+        """Features as the encoder gives them.
 
         Raises:
             CheckpointError: If a feature is not finite.
@@ -66,7 +66,7 @@ class FrameEncoder:
             features = self.encoder.features(torch.stack(list(frames)).to(self.device).float() / 255)
         if not bool(torch.isfinite(features).all()):
             raise CheckpointError(f"{self.name}: gives features that are not finite (NaN or infinite)")
-        return normalize_features(features)
+        return features
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class Walk:
         for places, frames in self._read(first=max(1, begin)):
             features = self._timed("encode", self._encode, frames)
             steps = []
-            for place, each in zip(places, features, strict=True):
+            for place, raw in zip(places, features, strict=True):
+                each = self._propagator.prepare(raw)
                 if place == 0:
                     self._propagator.remember(each, self._labels)
                 elif place <= self._done:
