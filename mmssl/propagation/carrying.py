@@ -130,7 +130,8 @@ class Carrier:
                 start = segment.before if forward else segment.after
                 stop = segment.stop - 1 if forward else first
                 assert start is not None
-                walk = self._walk(start, stop, f"{work} forward" if forward else f"{work} backward")
+                other = segment.after if forward else segment.before
+                walk = self._walk(start, stop, f"{work} forward" if forward else f"{work} backward", other=other)
                 for steps in walk.batches():
                     for step in steps:
                         carried = self._fused(step, segment) if forward and backward else self._alone(step)
@@ -145,8 +146,10 @@ class Carrier:
     def _ids(self) -> frozenset[int]:
         return frozenset(each.id for each in self._group.objects)
 
-    def _walk(self, start: int, stop: int, work: str) -> Walk:
+    def _walk(self, start: int, stop: int, work: str, *, other: int | None) -> Walk:
+        """A walk from a labeled frame, for which the one at the other end of the segment, if any, is context too."""
         done, recent = self._state.load(work)
+        anchor = None if other is None else (other, self._channels.encode(self._group.frames[other]))
         return Walk(
             self._source,
             self._encode,
@@ -155,6 +158,7 @@ class Carrier:
             start=start,
             stop=stop,
             batch_size=self._settings.batch_size,
+            anchor=anchor,
             plain=self._settings.plain,
             done=done,
             recent=recent,
@@ -163,7 +167,7 @@ class Carrier:
     def _store_backward(self, segment: Segment, first: int, work: str) -> None:
         """Walks from the end of a segment to its beginning and leaves the labels on the disk, for the way there."""
         assert segment.after is not None
-        walk = self._walk(segment.after, first, work)
+        walk = self._walk(segment.after, first, work, other=segment.before)
         with self._backward.open("r+b" if self._backward.exists() else "w+b") as file:
             for steps in walk.batches():
                 for step in steps:

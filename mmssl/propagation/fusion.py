@@ -16,8 +16,9 @@ def fuse(
 ) -> tuple[Float[Tensor, "channels h w"], Float[Tensor, " channels"]]:
     """Weighted mean of two passes; a pass speaks only of the objects that are seen on its labeled frame.
 
-    The weight of a pass is its confidence over its distance, for each channel by itself. An object that only one labeled
-    frame shows is therefore carried by that pass alone until it fades: it begins, or ends, there. The confidence is the
+    The weight of a pass is its confidence over the square of its distance, for each channel by itself: drift grows with
+    the distance, and the inverse of its variance is the best weight. An object that only one labeled
+    frame shows is carried by that pass alone until it fades: it begins, or ends, there; the other pass gives way to it. The confidence is the
     weighted mean too, less up to a half of it where the passes disagree.
 
     Args:
@@ -33,20 +34,35 @@ def fuse(
     """
     weights = torch.stack(
         [
-            each.clamp(min=1e-3) / distance * speaks
+            each.clamp(min=1e-3) / distance**2 * speaks
             for each, distance, speaks in zip(confidences, steps, known, strict=True)
         ]
     )
     if num_regions > 1:
         weights[:, 0] = weights[:, 1:num_regions].mean(dim=1)
+    first = _give_way(forward, backward, known[1] & ~known[0], num_regions)
+    second = _give_way(backward, forward, known[0] & ~known[1], num_regions)
     total = weights.sum(dim=0).clamp(min=1e-12)
     share = (weights / total)[:, :, None, None]
-    fused = share[0] * forward + share[1] * backward
+    fused = share[0] * first + share[1] * second
     if num_regions:
         regions = fused[:num_regions]
         fused = torch.cat((regions / regions.sum(dim=0).clamp(min=1e-6), fused[num_regions:]))
     mean = (share[:, :, 0, 0] * torch.stack(confidences)).sum(dim=0)
     return fused, torch.where(known[0] & known[1], mean * (1 + agreement(forward, backward)) / 2, mean)
+
+
+def _give_way(
+    own: Float[Tensor, "channels h w"],
+    other: Float[Tensor, "channels h w"],
+    unknown: Bool[Tensor, " channels"],
+    num_regions: int,
+) -> Float[Tensor, "channels h w"]:
+    """Takes back what a pass says of the background and masks where the other sees an object that it does not know."""
+    if not bool(unknown[1:num_regions].any()):
+        return own
+    claimed = other[1:num_regions][unknown[1:num_regions]].sum(dim=0).clamp(max=1)
+    return torch.cat((own[:num_regions] * (1 - claimed), own[num_regions:]))
 
 
 def agreement(a: Float[Tensor, "channels h w"], b: Float[Tensor, "channels h w"]) -> Float[Tensor, " channels"]:

@@ -22,6 +22,7 @@ class Propagator:
     def __init__(self, preset: Preset) -> None:
         self.preset = preset
         self._first: tuple[Tensor, Tensor] | None = None
+        self._anchors: list[tuple[Tensor, Tensor]] = []
         self._previous: deque[tuple[Tensor, Tensor]] = deque(maxlen=preset.previous_frames)
 
     def step(
@@ -59,17 +60,18 @@ class Propagator:
 
         Args:
             features: Prepared, of the shape of the first frame's.
-            first_window: On the first frame, in place of the preset's.
+            first_window: On the first frame and anchors, in place of the preset's.
         """
         assert self._first is not None
         missing = self.preset.previous_frames - len(self._previous) if self.preset.pad_with_first else 0
         previous = [self._first] * missing + list(self._previous)
-        context = [self._first, *previous]
+        context = [self._first, *self._anchors, *previous]
         return propagate_normalized(
             features,
             [keys for keys, _ in context],
             [values for _, values in context],
-            windows=[first_window or self.preset.first_window] + [self.preset.window] * len(previous),
+            windows=[first_window or self.preset.first_window] * (1 + len(self._anchors))
+            + [self.preset.window] * len(previous),
             top_k=self.preset.top_k,
             temperature=self.preset.temperature,
         )
@@ -80,6 +82,10 @@ class Propagator:
             self._first = (features, labels)
         else:
             self._previous.append((features, labels))
+
+    def anchor(self, features: Float[Tensor, "dim h w"], labels: Float[Tensor, "channels h w"]) -> None:
+        """Takes a labeled frame, with prepared features, as context of all frames to come, as the first one is."""
+        self._anchors.append((features, labels))
 
     @property
     def first(self) -> tuple[Tensor, Tensor]:

@@ -95,6 +95,7 @@ class Walk:
         start: The labeled frame.
         stop: The last frame to reach; before `start` to go backwards.
         batch_size: Frames encoded together.
+        anchor: Another labeled frame and its channels, which every frame may copy from as well.
         plain: The preset's protocol and nothing else: no evidence, and nothing is ever lost.
         done: Frames that an earlier walk with the same settings did, after the labeled one.
         recent: Labels of the last of these.
@@ -110,6 +111,7 @@ class Walk:
         start: int,
         stop: int,
         batch_size: int,
+        anchor: tuple[int, Float[Tensor, "channels h w"]] | None = None,
         plain: bool = False,
         done: int = 0,
         recent: Float[Tensor, "previous channels h w"] | None = None,
@@ -117,7 +119,7 @@ class Walk:
         self._source, self._encode, self._channels = source, encode, channels
         self._labels = labels.to(encode.device)
         self._start, self._sign, self._last = start, 1 if stop >= start else -1, abs(stop - start)
-        self._batch_size, self._plain, self._done = batch_size, plain, done
+        self._batch_size, self._anchor, self._plain, self._done = batch_size, anchor, plain, done
         self._present = labels.amax(dim=(1, 2)) > 0
         self._propagator = Propagator(channels.preset)
         old = [] if recent is None else list(recent.to(encode.device))
@@ -128,6 +130,7 @@ class Walk:
         """The steps that are not done yet, as many together as were encoded together; `recent` then goes with the last."""
         begin = self._done - len(self.recent) + 1
         remembered = list(self.recent)
+        self._drop_anchor()
         for places, frames in self._read(first=max(1, begin)):
             features = self._timed("encode", self._encode, frames)
             steps = []
@@ -142,6 +145,15 @@ class Walk:
                     steps.append(self._timed("propagate", self._step, place, each))
             if steps:
                 yield steps
+
+    def _drop_anchor(self) -> None:
+        """Makes the other labeled frame, if there is one, context of all frames."""
+        if self._anchor is None:
+            return
+        index, labels = self._anchor
+        frames = [self._encode.shrink(frame) for _, frame in self._source.iterate(start=index, stop=index + 1)]
+        features = self._propagator.prepare(self._timed("encode", self._encode, frames)[0])
+        self._propagator.anchor(features, labels.to(self._encode.device))
 
     def _step(self, place: int, features: Float[Tensor, "dim h w"]) -> Step:
         """The labels of the next frame, which becomes context."""

@@ -30,8 +30,8 @@ def test_equal_passes_count_alike_and_the_nearer_counts_more() -> None:
     fused, _ = run((3, 3), everything)
     assert torch.allclose(fused[1, 0, 0], torch.tensor(0.6))
     fused, _ = run((1, 3), everything)
-    assert torch.allclose(fused[1, 0, 0], torch.tensor(0.7))
-    assert torch.allclose(fused[3], torch.tensor([[0.75, 0.25]]))
+    assert torch.allclose(fused[1, 0, 0], torch.tensor(0.76))
+    assert torch.allclose(fused[3], torch.tensor([[0.9, 0.1]]))
     assert torch.allclose(fused[:3].sum(0), torch.ones(1, 2))
 
 
