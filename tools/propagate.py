@@ -1,4 +1,4 @@
-"""Carries a mask through a video: `python tools/propagate.py VIDEO --labels FILE [--encoder E] [--preset P] -o DIR`."""
+"""Carries labels through a video: `python tools/propagate.py VIDEO --labels FILE [--encoder E] [--preset P] -o DIR`."""
 
 import argparse
 import sys
@@ -11,12 +11,23 @@ from mmssl.propagation.video import propagate_video
 
 def main() -> int:
     """Parses the arguments, propagates and prints the folder with the results."""
-    parser = argparse.ArgumentParser(description="Carry the mask of a video's first frame through the whole video.")
+    parser = argparse.ArgumentParser(description="Carry labels on one or more frames to every frame of a video.")
     parser.add_argument("video", type=Path, help="a video file, or a folder of numbered images")
-    parser.add_argument("--labels", type=Path, required=True, help="indexed PNG for the first frame: 0 is background")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        help="indexed PNG (0 is background) or a folder of them, COCO, CVAT, Label Studio, DeepLabCut, SLEAP, points CSV",
+    )
     parser.add_argument("--encoder", default="lab", help="a checkpoint folder, timm:NAME[@FILE], lab or pixels")
-    parser.add_argument("--preset", default="dino", help="protocol: dino, crw, vfs, dinov3")
-    parser.add_argument("--out", "-o", type=Path, required=True, help="folder for masks, overlay and summary")
+    parser.add_argument("--preset", default="dino", help="protocol; `mmssl list presets` shows them")
+    parser.add_argument("--labels-format", help="format of the labels, where the file does not tell")
+    parser.add_argument("--frame", type=int, help="frame that a single indexed PNG labels, counted from 0")
+    parser.add_argument("--save-as", action="append", default=[], help="format to write results in; may be repeated")
+    parser.add_argument("--soft-masks", action="store_true", help="also write soft masks as 16-bit PNG")
+    parser.add_argument("--no-stop-at-cuts", action="store_true", help="carry labels across scene cuts")
+    parser.add_argument("--no-overlay", action="store_true", help="write no overlay.mp4 and no contact_sheet.png")
+    parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
     try:
         result = propagate_video(
@@ -26,6 +37,12 @@ def main() -> int:
             encoder_name=options.encoder,
             out=options.out,
             preset=options.preset,
+            label_format=options.labels_format,
+            label_frame=options.frame,
+            save_as=options.save_as,
+            soft_masks=options.soft_masks,
+            stop_at_cuts=not options.no_stop_at_cuts,
+            overlay=not options.no_overlay,
         )
     except MmsslError as error:
         print(f"error: {error}", file=sys.stderr)

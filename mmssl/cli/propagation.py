@@ -11,18 +11,55 @@ from mmssl.cli.retrieval import ENCODER_HELP
 def propagate(
     video: Annotated[Path, typer.Argument(help="A video file, or a folder of numbered images.", show_default=False)],
     labels: Annotated[
-        Path, typer.Option("--labels", help="Indexed PNG for the first frame: 0 is background.", show_default=False)
+        Path,
+        typer.Option(
+            "--labels",
+            help="What you labeled, on one frame or several: indexed PNG (0 is background) or a folder of them, COCO JSON, "
+            "CVAT XML, Label Studio JSON, DeepLabCut CSV, SLEAP .slp, or a CSV of points "
+            "(frame,time_seconds,object,point,x,y,confidence).",
+            show_default=False,
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for masks, overlay and summary.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     encoder: Annotated[str, typer.Option(help=ENCODER_HELP)] = "lab",
     preset: Annotated[str, typer.Option(help="Protocol; see `mmssl list presets`.")] = "dino",
+    labels_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the labels, where it cannot be told from the file: indexed_png, coco, cvat, label_studio, "
+            "deeplabcut, sleap, points_csv."
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Frame that a single indexed PNG labels, counted from 0.", show_default="0")
+    ] = None,
+    save_as: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also write the results as coco, cvat, label_studio, deeplabcut, sleap or points_csv; may be repeated."
+        ),
+    ] = None,
+    soft_masks: Annotated[bool, typer.Option("--soft-masks", help="Also write soft masks as 16-bit PNG.")] = False,
+    stop_at_cuts: Annotated[
+        bool, typer.Option(help="Find scene cuts and carry nothing across them; label each shot.")
+    ] = True,
+    overlay: Annotated[bool, typer.Option(help="Write overlay.mp4 and contact_sheet.png.")] = True,
 ) -> None:
-    """Carry the mask of a video's first frame through the whole video; print the folder with the results.
+    """Carry labels on one or more frames to every frame of a video; print the folder with the results.
 
-    Masks land in `DIR/masks/00000.png` ..., the overlay in `DIR/overlay.mp4`. Interrupted, the same command goes on.
+    Masks, boxes, keypoints and points go together. Labels are carried forwards and backwards from every labeled frame and
+    fused in between. Look at `review.csv`, label one more frame where it is wrong, and run the same command again: only the
+    frames between the neighboring labeled frames are done anew. Interrupted, the same command goes on where it stopped.
+
+    Results: `masks/00000.png` ..., `objects.csv` (area, confidence, lost), `frames.csv` (exact times), `review.csv` (what to
+    look at again), `overlay.mp4`, `contact_sheet.png`, `summary.json`, and `labels.FORMAT` for each `--save-as`.
 
     Examples:
     - `mmssl propagate dog.mp4 --labels dog_00000.png -o out/`
+
+    - `mmssl propagate dog.mp4 --labels masks/ -o out/` where `masks/` holds `00000.png`, `00120.png`
+
+    - `mmssl propagate mouse.mp4 --labels mouse.slp --save-as sleap --save-as points_csv -o out/`
 
     - `mmssl propagate frames/ --labels first.png --encoder runs/demo/tracker --preset crw -o out/`
     """
@@ -30,5 +67,18 @@ def propagate(
     from mmssl.propagation.video import propagate_video
 
     loaded = load_encoder(encoder)
-    result = propagate_video(video, labels, encoder=loaded.encoder, encoder_name=encoder, out=out, preset=preset)
+    result = propagate_video(
+        video,
+        labels,
+        encoder=loaded.encoder,
+        encoder_name=encoder,
+        out=out,
+        preset=preset,
+        label_format=labels_format,
+        label_frame=frame,
+        save_as=tuple(save_as or ()),
+        soft_masks=soft_masks,
+        stop_at_cuts=stop_at_cuts,
+        overlay=overlay,
+    )
     print(result.out)

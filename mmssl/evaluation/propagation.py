@@ -132,6 +132,7 @@ def _score(
         preset=preset,
         batch_size=batch_size,
         overlay=subject.out is not None,
+        plain=True,
     )
     shutil.rmtree(out / "logs", ignore_errors=True)
     first = read_index_png(masks / "00000.png")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -70,18 +70,20 @@ def input_size(size: tuple[int, int], preset: Preset) -> tuple[int, int]:
 
 
 def cells_from_mask(
-    mask: UInt8[Tensor, "height width"], objects: tuple[int, ...], cells: tuple[int, int]
+    mask: Integer[Tensor, "height width"], objects: tuple[int, ...], cells: tuple[int, int]
 ) -> Float[Tensor, "channels h w"]:
     """One-hot labels of cells: background first, then each object; a cell takes the label of the pixel at its center.
 
-    An object too small to hold the center of any cell gets the cell that it covers most, so that it is not lost at once.
+    An object too small to hold the center of any cell gets the cell that it covers most, so that it is not lost at once;
+    the channel of an object that is not in the mask is zero.
     """
     rows = ((torch.arange(cells[0]) + 0.5) * mask.shape[0] / cells[0]).long()
     columns = ((torch.arange(cells[1]) + 0.5) * mask.shape[1] / cells[1]).long()
     small = mask[rows][:, columns]
     for index in objects:
-        if not bool((small == index).any()):
-            covered = F.adaptive_avg_pool2d((mask == index).float()[None], cells)[0]
+        inside = mask == index
+        if not bool((small == index).any()) and bool(inside.any()):
+            covered = F.adaptive_avg_pool2d(inside.float()[None], cells)[0]
             small.view(-1)[int(covered.argmax())] = index
     return torch.stack([small == index for index in (0, *objects)]).float()
 
@@ -93,7 +95,7 @@ def mask_from_cells(
     encoded: tuple[int, int],
     size: tuple[int, int],
     preset: Preset,
-) -> UInt8[Tensor, "height width"]:
+) -> Integer[Tensor, "height width"]:
     """The mask that soft labels of cells stand for, at the video's own size.
 
     Args:
@@ -109,5 +111,6 @@ def mask_from_cells(
         low = pixels.amin(dim=(1, 2), keepdim=True)
         spread = pixels.amax(dim=(1, 2), keepdim=True) - low
         pixels = torch.where(spread > 0, (pixels - low) / spread.clamp(min=1e-12), pixels)
-    indices = torch.tensor((0, *objects), dtype=torch.uint8, device=labels.device)[pixels.argmax(dim=0)]
-    return F.interpolate(indices[None, None].float(), size=size, mode="nearest-exact")[0, 0].to(torch.uint8).cpu()
+    indices = torch.tensor((0, *objects), device=labels.device)[pixels.argmax(dim=0)]
+    whole = F.interpolate(indices[None, None].float(), size=size, mode="nearest-exact")[0, 0]
+    return whole.to(torch.uint8 if max(objects, default=0) <= 255 else torch.int32).cpu()

@@ -5,7 +5,7 @@ from collections import deque
 from jaxtyping import Float
 from torch import Tensor
 
-from mmssl.functional.affinity import normalize_features, propagate_normalized
+from mmssl.functional.affinity import Window, normalize_features, propagate_normalized
 from mmssl.propagation.presets import Preset
 
 
@@ -22,6 +22,7 @@ class Propagator:
     def __init__(self, preset: Preset) -> None:
         self.preset = preset
         self._first: tuple[Tensor, Tensor] | None = None
+        self._anchors: list[tuple[Tensor, Tensor]] = []
         self._previous: deque[tuple[Tensor, Tensor]] = deque(maxlen=preset.previous_frames)
 
     def step(
@@ -41,26 +42,58 @@ class Propagator:
         """
         if self._first is None and labels is None:
             raise ValueError("the first frame needs labels")
-        features = normalize_features(features[None])[0]
+        features = self.prepare(features)
         if self._first is not None and features.shape != self._first[0].shape:
             raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
-        labels = self._propagate(features) if labels is None else labels.detach().float()
-        if self._first is None:
-            self._first = (features, labels)
-        else:
-            self._previous.append((features, labels))
+        labels = self.predict(features) if labels is None else labels.detach().float()
+        self.remember(features, labels)
         return labels
 
-    def _propagate(self, features: Tensor) -> Tensor:
+    def prepare(self, features: Float[Tensor, "dim h w"]) -> Float[Tensor, "dim h w"]:
+        """Features as `predict` and `remember` take them: normalized."""
+        return normalize_features(features[None])[0]
+
+    def predict(
+        self, features: Float[Tensor, "dim h w"], *, first_window: Window | None = None
+    ) -> Float[Tensor, "channels h w"]:
+        """Labels of a frame from those that are remembered; the frame itself is not.
+
+        Args:
+            features: Prepared, of the shape of the first frame's.
+            first_window: On the first frame and anchors, in place of the preset's.
+        """
         assert self._first is not None
         missing = self.preset.previous_frames - len(self._previous) if self.preset.pad_with_first else 0
         previous = [self._first] * missing + list(self._previous)
-        context = [self._first, *previous]
+        context = [self._first, *self._anchors, *previous]
         return propagate_normalized(
             features,
             [keys for keys, _ in context],
             [values for _, values in context],
-            windows=[self.preset.first_window] + [self.preset.window] * len(previous),
+            windows=[first_window or self.preset.first_window] * (1 + len(self._anchors))
+            + [self.preset.window] * len(previous),
             top_k=self.preset.top_k,
             temperature=self.preset.temperature,
         )
+
+    def remember(self, features: Float[Tensor, "dim h w"], labels: Float[Tensor, "channels h w"]) -> None:
+        """Takes a frame, with prepared features, as context of the frames after it."""
+        if self._first is None:
+            self._first = (features, labels)
+        else:
+            self._previous.append((features, labels))
+
+    def anchor(self, features: Float[Tensor, "dim h w"], labels: Float[Tensor, "channels h w"]) -> None:
+        """Takes a labeled frame, with prepared features, as context of all frames to come, as the first one is."""
+        self._anchors.append((features, labels))
+
+    @property
+    def first(self) -> tuple[Tensor, Tensor]:
+        """Features and labels of the first frame."""
+        assert self._first is not None
+        return self._first
+
+    @property
+    def oldest(self) -> tuple[Tensor, Tensor]:
+        """Features and labels of the oldest previous frame in memory, or of the first where there is none."""
+        return self._previous[0] if self._previous else self.first

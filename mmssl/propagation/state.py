@@ -13,7 +13,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mmssl.config import digest
 from mmssl.files import atomic_file
 
 
@@ -22,34 +21,41 @@ class State:
 
     Args:
         out: The output folder.
-        record: Everything that decides the result; work that was begun with another record starts over.
+        digest_of_all: Of everything that decides the results.
     """
 
-    def __init__(self, out: Path, record: Mapping[str, Any]) -> None:
-        self._folder = out / "state"
+    def __init__(self, out: Path, digest_of_all: str) -> None:
+        self.folder = out / "state"
         self._summary = out / "summary.json"
-        self._file = self._folder / "labels.safetensors"
-        self._digest = digest(record)
+        self._file = self.folder / "labels.safetensors"
+        self._digest = digest_of_all
 
-    def load(self) -> tuple[int, Float[Tensor, "previous channels h w"] | None]:
-        """Frames that are done, and the soft labels of the last of them; (0, None) where there is nothing to go on from."""
+    def load(self, work: str) -> tuple[int, Float[Tensor, "previous channels h w"] | None]:
+        """Frames of a piece of work that are done, and the soft labels of the last of them.
+
+        Args:
+            work: Names the piece of work, and changes with everything that it depends on.
+
+        Returns:
+            (0, None) where there is nothing to go on from.
+        """
         try:
             with safe_open(self._file, framework="pt") as stored:
                 facts = stored.metadata() or {}
-                if facts.get("digest") == self._digest:
+                if facts.get("work") == work:
                     return int(facts["frames_done"]), stored.get_tensor("labels")
         except (OSError, SafetensorError):
             pass
         return 0, None
 
-    def save(self, frames_done: int, labels: Sequence[Float[Tensor, "channels h w"]]) -> None:
-        """Notes, in one step, that the masks of `frames_done` frames are written, and the labels that go on from there."""
-        facts = {"digest": self._digest, "frames_done": str(frames_done)}
+    def save(self, work: str, frames_done: int, labels: Sequence[Float[Tensor, "channels h w"]]) -> None:
+        """Notes, in one step, that `frames_done` frames are written, and the labels that go on from there."""
+        facts = {"work": work, "frames_done": str(frames_done)}
         with atomic_file(self._file) as partial:
             save_file({"labels": torch.stack(list(labels)).cpu().contiguous()}, partial, metadata=facts)
 
     def is_complete(self) -> bool:
-        """Whether the folder holds the finished result of this record."""
+        """Whether the folder holds the finished results."""
         try:
             return bool(json.loads(self._summary.read_text(encoding="utf-8"))["digest"] == self._digest)
         except (OSError, ValueError, KeyError, TypeError):
@@ -58,7 +64,7 @@ class State:
     def complete(self, facts: Mapping[str, Any]) -> None:
         """Ends the work: writes `summary.json`, which also says what it was made from."""
         write_json(self._summary, {**facts, "digest": self._digest})
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

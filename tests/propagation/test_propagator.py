@@ -71,3 +71,14 @@ def test_presets_are_complete(preset: Preset) -> None:
     propagator = Propagator(preset)
     propagator.step(torch.randn(4, 5, 6), torch.rand(2, 5, 6))
     assert propagator.step(torch.randn(4, 5, 6)).isfinite().all()
+
+
+def test_an_anchor_is_context_of_every_frame() -> None:
+    features = [torch.randn(4, 6, 7) for _ in range(3)]
+    labels = [torch.rand(2, 6, 7), torch.rand(2, 6, 7)]
+    propagator = Propagator(DINO)
+    propagator.step(features[0], labels[0])
+    propagator.anchor(propagator.prepare(features[1]), labels[1])
+    got = propagator.step(features[2])
+    want = propagate(features[2], torch.stack(features[:2]), torch.stack(labels), radius=12, top_k=5, temperature=0.1)
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)

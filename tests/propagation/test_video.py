@@ -12,7 +12,7 @@ from mmssl.media.encode import VideoWriter
 from mmssl.media.image import read_image, read_index_png, write_index_png
 from mmssl.media.video import open_video
 from mmssl.models.encoder import Encoder
-from mmssl.propagation import video as video_module
+from mmssl.propagation import frame_writer
 from mmssl.propagation.presets import Preset
 from mmssl.propagation.video import propagate_video
 
@@ -65,7 +65,7 @@ def test_interrupted_work_goes_on_with_the_same_bytes(
     options = {"encoder": encoder, "encoder_name": "patches", "preset": small_preset, "batch_size": 2}
     propagate_video(frames, labels, out=tmp_path / "whole", **options)  # type: ignore[arg-type]
 
-    write = video_module.write_index_png
+    write = frame_writer.write_mask
 
     def fail_at(path: Path, mask: Tensor) -> None:
         if path.stem == f"{stop_at:05}":
@@ -74,7 +74,7 @@ def test_interrupted_work_goes_on_with_the_same_bytes(
         write(path, mask)
 
     out = tmp_path / "out"
-    monkeypatch.setattr(video_module, "write_index_png", fail_at)
+    monkeypatch.setattr(frame_writer, "write_mask", fail_at)
     with pytest.raises(KeyboardInterrupt):
         propagate_video(frames, labels, out=out, **options)  # type: ignore[arg-type]
     assert not (out / "summary.json").exists()
@@ -84,7 +84,7 @@ def test_interrupted_work_goes_on_with_the_same_bytes(
         written.append(path.stem)
         write(path, mask)
 
-    monkeypatch.setattr(video_module, "write_index_png", note)
+    monkeypatch.setattr(frame_writer, "write_mask", note)
     propagate_video(frames, labels, out=out, **options)  # type: ignore[arg-type]
     assert contents(out) == contents(tmp_path / "whole")
     if stop_at > 1:
@@ -104,7 +104,15 @@ def test_other_labels_start_over(squares: Squares, encoder: Encoder, small_prese
     write_index_png(labels, (truth[0] == 2).to(torch.uint8) * 255)
     result = propagate_video(frames, labels, overlay=False, **options)  # type: ignore[arg-type]
     assert result.objects == (1,)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["frames.csv", "logs", "masks", "summary.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "frames.csv",
+        "logs",
+        "masks",
+        "objects.csv",
+        "review.csv",
+        "segments",
+        "summary.json",
+    ]
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 8
     assert (read_index_png(result.mask_file(7)) == (truth[7] == 2)).float().mean() > 0.97
 

@@ -1,0 +1,231 @@
+"""One pass from a labeled frame to the frames after it, or before it: each frame is encoded once, labels go from hand to hand."""
+
+import itertools
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmssl.errors import CheckpointError
+from mmssl.functional.affinity import Window
+from mmssl.media.video import VideoFile
+from mmssl.media.video_file import Size
+from mmssl.models.encoder import Encoder
+from mmssl.propagation.channels import Channels
+from mmssl.propagation.confidence import evidence
+from mmssl.propagation.propagator import Propagator
+from mmssl.propagation.streaming import prefetch
+
+QUEUE_FRAMES = 8
+"""Decoded frames that may wait for the next step."""
+
+CHUNK_FRAMES = 32
+"""Frames that are decoded together where a video is read backwards."""
+
+FADED = 0.15
+"""A channel whose peak falls below is lost: it is emptied, and the whole labeled frame is searched for it."""
+
+FOUND = 0.5
+"""A lost channel is back once its peak reaches this."""
+
+
+class FrameEncoder:
+    """An encoder together with the size at which it sees the frames of one video.
+
+    Args:
+        encoder: Gives the features; put into evaluation mode.
+        name: For messages.
+        encoded: Height and width to which frames are brought.
+    """
+
+    def __init__(self, encoder: Encoder, name: str, encoded: Size) -> None:
+        self.encoder, self.name, self.encoded = encoder.eval(), name, encoded
+        self.device = next(itertools.chain(encoder.parameters(), encoder.buffers()), torch.empty(0)).device
+
+    def shrink(self, frame: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 h w"]:
+        """The frame at the size at which it is encoded."""
+        if tuple(frame.shape[1:]) == self.encoded:
+            return frame.contiguous()
+        images = frame.contiguous()[None]
+        return F.interpolate(images, self.encoded, mode="bilinear", align_corners=False, antialias=True)[0]
+
+    def __call__(self, frames: Sequence[UInt8[Tensor, "3 h w"]]) -> Float[Tensor, "frames dim rows columns"]:
+        """Features as the encoder gives them.
+
+        Raises:
+            CheckpointError: If a feature is not finite.
+        """
+        with torch.inference_mode():
+            features = self.encoder.features(torch.stack(list(frames)).to(self.device).float() / 255)
+        if not bool(torch.isfinite(features).all()):
+            raise CheckpointError(f"{self.name}: gives features that are not finite (NaN or infinite)")
+        return features
+
+
+@dataclass(frozen=True)
+class Step:
+    """Labels of one frame.
+
+    Args:
+        index: Frame.
+        labels: Its channels.
+        signs: Evidence a channel, as in `confidence.SIGNS`; None where it is not asked for.
+    """
+
+    index: int
+    labels: Float[Tensor, "channels h w"]
+    signs: Float[Tensor, "channels signs"] | None
+
+
+class Walk:
+    """Carries the labels of one frame to its neighbors, one after the other.
+
+    Args:
+        source: The video.
+        encode: Encodes its frames.
+        channels: Of the objects that are carried.
+        labels: Channels of the labeled frame.
+        start: The labeled frame.
+        stop: The last frame to reach; before `start` to go backwards.
+        batch_size: Frames encoded together.
+        anchor: Another labeled frame and its channels, which every frame may copy from as well.
+        plain: The preset's protocol and nothing else: no evidence, and nothing is ever lost.
+        done: Frames that an earlier walk with the same settings did, after the labeled one.
+        recent: Labels of the last of these.
+    """
+
+    def __init__(
+        self,
+        source: VideoFile,
+        encode: FrameEncoder,
+        channels: Channels,
+        labels: Float[Tensor, "channels h w"],
+        *,
+        start: int,
+        stop: int,
+        batch_size: int,
+        anchor: tuple[int, Float[Tensor, "channels h w"]] | None = None,
+        plain: bool = False,
+        done: int = 0,
+        recent: Float[Tensor, "previous channels h w"] | None = None,
+    ) -> None:
+        self._source, self._encode, self._channels = source, encode, channels
+        self._labels = labels.to(encode.device)
+        self._start, self._sign, self._last = start, 1 if stop >= start else -1, abs(stop - start)
+        self._batch_size, self._anchor, self._plain, self._done = batch_size, anchor, plain, done
+        self._present = labels.amax(dim=(1, 2)) > 0
+        self._propagator = Propagator(channels.preset)
+        old = [] if recent is None else list(recent.to(encode.device))
+        self.recent: deque[Tensor] = deque(old, maxlen=channels.preset.previous_frames)
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def batches(self) -> Iterator[list[Step]]:
+        """The steps that are not done yet, as many together as were encoded together; `recent` then goes with the last."""
+        begin = self._done - len(self.recent) + 1
+        remembered = list(self.recent)
+        self._drop_anchor()
+        for places, frames in self._read(first=max(1, begin)):
+            features = self._timed("encode", self._encode, frames)
+            steps = []
+            for place, raw in zip(places, features, strict=True):
+                each = self._propagator.prepare(raw)
+                if place == 0:
+                    self._propagator.remember(each, self._labels)
+                elif place <= self._done:
+                    if place >= begin:
+                        self._propagator.remember(each, remembered[place - begin])
+                else:
+                    steps.append(self._timed("propagate", self._step, place, each))
+            if steps:
+                yield steps
+
+    def _drop_anchor(self) -> None:
+        """Makes the other labeled frame, if there is one, context of all frames."""
+        if self._anchor is None:
+            return
+        index, labels = self._anchor
+        frames = [self._encode.shrink(frame) for _, frame in self._source.iterate(start=index, stop=index + 1)]
+        features = self._propagator.prepare(self._timed("encode", self._encode, frames)[0])
+        self._propagator.anchor(features, labels.to(self._encode.device))
+
+    def _step(self, place: int, features: Float[Tensor, "dim h w"]) -> Step:
+        """The labels of the next frame, which becomes context."""
+        preset, propagator = self._channels.preset, self._propagator
+        lost = torch.zeros(len(self._labels), dtype=torch.bool)
+        if not self._plain and self.recent:
+            lost = self._present & (self.recent[-1].amax(dim=(1, 2)).cpu() <= 0)
+        labels = propagator.predict(features, first_window=Window(None) if bool(lost.any()) else None)
+        signs = None
+        if not self._plain:
+            labels = self._settle(labels, lost)
+            signs = evidence(
+                now=(features, labels),
+                before=propagator.oldest,
+                labeled=propagator.first,
+                winners=self._channels.winners(labels),
+                steps=place,
+                window=preset.window,
+                top_k=preset.top_k,
+                temperature=preset.temperature,
+            ).cpu()
+        propagator.remember(features, labels)
+        self.recent.append(labels)
+        return Step(self._start + self._sign * place, labels, signs)
+
+    def _settle(self, labels: Float[Tensor, "channels h w"], lost: Tensor) -> Float[Tensor, "channels h w"]:
+        """Empties channels that have faded, or are lost and not found; what masks lose goes to the background."""
+        peaks = labels.amax(dim=(1, 2)).cpu()
+        empty = torch.where(lost, peaks < FOUND, peaks < FADED) & self._present
+        regions = self._channels.num_regions
+        empty[:regions][:1] = False
+        if not bool(empty.any()):
+            return labels
+        settled = labels.clone()
+        if regions:
+            settled[0] += settled[:regions][empty[:regions]].sum(dim=0)
+        settled[empty] = 0
+        return settled
+
+    def _read(self, *, first: int) -> Iterator[tuple[list[int], list[Tensor]]]:
+        """Frames in batches by their distance from the labeled frame: the first batch, and those from the one of `first` on."""
+        size, end = self._batch_size, self._last + 1
+        resume = first // size * size
+        ranges = [(0, end)] if resume <= size else [(0, size), (resume, end)]
+        for begin, stop in ranges:
+            places: list[int] = []
+            frames: list[Tensor] = []
+            with closing(prefetch(self._frames(begin, min(stop, end)), QUEUE_FRAMES)) as ahead:
+                while (item := self._timed("decode", next, ahead, None)) is not None:
+                    places.append(item[0])
+                    frames.append(item[1])
+                    if len(places) == size:
+                        yield places, frames
+                        places, frames = [], []
+            if places:
+                yield places, frames
+
+    def _frames(self, begin: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+        """Distances `begin` to `stop - 1` with their frames."""
+        if self._sign > 0:
+            for index, frame in self._source.iterate(start=self._start + begin, stop=self._start + stop):
+                yield index - self._start, self._encode.shrink(frame)
+            return
+        for near in range(begin, stop, CHUNK_FRAMES):
+            low, high = self._start - min(near + CHUNK_FRAMES, stop) + 1, self._start - near
+            chunk = [self._encode.shrink(frame) for _, frame in self._source.iterate(start=low, stop=high + 1)]
+            for offset, frame in enumerate(reversed(chunk)):
+                yield near + offset, frame
+
+    def _timed(self, name: str, call: Any, *args: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return call(*args)
+        finally:
+            self.seconds[name] += time.perf_counter() - began
