@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def propagation(
         temperature=settings.temperature if temperature is None else temperature,
         short_side=settings.short_side if short_side is None else short_side,
     )
-    rows = _rows_with_masks(subject, split)
+    rows = rows_with("masks", subject, split)
     assert subject.manifest is not None
     subject.encoder.encoder.to(subject.device)
     scored: dict[str, _Scored] = {}
@@ -77,9 +77,9 @@ def propagation(
                 scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out)
             except MmsslError as error:
                 failed[row.id] = str(error)
-    splits = {row.split for row in rows}
-    name = str(splits.pop()) if len(splits) == 1 and None not in splits else "all"
-    protocol = _describe(preset, settings)
+    name = split_name(rows)
+    scoring = "first mask given; J and F without the first and last frame, mean over objects"
+    protocol = f"{describe_preset(preset, settings)}; {scoring}"
     report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
     if report_seconds:
         report.append(_seconds(subject, name, protocol, scored))
@@ -98,16 +98,26 @@ class _Scored:
     seconds_per_frame: float | None
 
 
-def _rows_with_masks(subject: Subject, split: str | None) -> list[ManifestRow]:
+def rows_with(labels: str, subject: Subject, split: str | None) -> list[ManifestRow]:
+    """Rows of a split that name their `masks`, or `keypoints`.
+
+    Raises:
+        EvaluationError: If there is no manifest or no such row.
+    """
     if subject.manifest is None:
-        raise EvaluationError("propagation reads videos and masks: give a manifest")
-    rows = [row for row in subject.manifest.rows if split in (None, row.split) and row.extra.get("masks")]
+        raise EvaluationError(f"propagation reads videos and {labels}: give a manifest")
+    rows = [row for row in subject.manifest.rows if split in (None, row.split) and row.extra.get(labels)]
     if not rows:
         where = "" if split is None else f" in split {split!r}"
-        raise EvaluationError(
-            f"{subject.manifest.path}: no row{where} has `masks`; each needs the folder of its masks, 00000.png and so on"
-        )
+        what = {"masks": "the folder of its masks, 00000.png and so on", "keypoints": "the JSON file of its points"}
+        raise EvaluationError(f"{subject.manifest.path}: no row{where} has `{labels}`; each needs {what[labels]}")
     return rows
+
+
+def split_name(rows: Sequence[ManifestRow]) -> str:
+    """The split that rows are of; `all` where they are of several or none."""
+    splits = {row.split for row in rows}
+    return str(splits.pop()) if len(splits) == 1 and None not in splits else "all"
 
 
 def _score(
@@ -212,8 +222,8 @@ def _seconds(subject: Subject, split: str, protocol: str, scored: dict[str, _Sco
     )
 
 
-def _describe(name: str, preset: Preset) -> str:
-    """The protocol as one sentence."""
+def describe_preset(name: str, preset: Preset) -> str:
+    """The settings of a preset as part of a sentence."""
     window = asdict(preset.window)
     shape = (
         "whole frame"
@@ -222,6 +232,5 @@ def _describe(name: str, preset: Preset) -> str:
     )
     return (
         f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, top-{preset.top_k}, "
-        f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side; first mask given; "
-        "J and F without the first and last frame, mean over objects"
+        f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side"
     )

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mmssl.data.checking import check_manifest
+from mmssl.data.keypoints import read_keypoints
 from mmssl.data.manifest import ManifestRow, read_manifest
 from mmssl.media.video import open_video
 
@@ -112,3 +113,28 @@ def test_real_davis(real_data: Path, tmp_path: Path) -> None:
     rows = rows_of("davis", real_data / "davis", "-o", tmp_path / "davis.jsonl")
     assert len(rows) == 8
     assert all(row.extra["mask_values"] == [255] and (row.width, row.height) == (854, 480) for row in rows)
+
+
+def test_badja(tmp_path: Path) -> None:
+    root = tmp_path / "DAVIS"
+    write_sequence(root, "camel", 255)
+    write_sequence(root, "bear", 255)
+    (root / "ImageSets" / "2016").mkdir(parents=True)
+    (root / "ImageSets" / "2016" / "val.txt").write_text(
+        "/JPEGImages/480p/bear/00000.jpg /x.png\n/JPEGImages/480p/camel/00000.jpg /x.png\n"
+    )
+    points = [[0.0, 0.0]] * 37
+    points[33] = [5.5, 6.5]
+    points[0] = [1.0, 1.0]
+    (tmp_path / "joints.json").write_text(json.dumps({"camel": [{"frame": "00002", "xy_480p": points}]}))
+    rows_of("davis", root)
+    out = tmp_path / "out" / "badja.jsonl"
+    (row,) = rows_of("badja", root / "manifest.jsonl", tmp_path / "joints.json", "-o", out)
+    assert row.id == "camel"
+    assert (out.parent / str(row.extra["masks"])).is_dir()
+    keypoints = read_keypoints(out.parent / str(row.extra["keypoints"]))
+    known = ~keypoints.frames[2].isnan().any(dim=1)
+    assert (len(keypoints.names), int(known.sum())) == (20, 1)
+    assert keypoints.frames[2][keypoints.names.index("nose")].tolist() == [5.5, 6.5]
+    (tmp_path / "joints.json").write_text("[]")
+    assert "cannot be read as joints" in run("badja", root / "manifest.jsonl", tmp_path / "joints.json").stderr
