@@ -13,7 +13,7 @@ from torch import Tensor
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError, LabelError, MmsslError
 from mmssl.evaluation.report_row import ReportRow
-from mmssl.evaluation.segmentation import SequenceScores, Statistics, score_sequence, statistics
+from mmssl.evaluation.segmentation import SequenceScores, Statistics, mean_iou, score_sequence, statistics
 from mmssl.evaluation.subject import Subject
 from mmssl.media.image import read_index_png
 from mmssl.propagation.masks import normalize_mask, objects_of
@@ -30,6 +30,7 @@ def propagation(
     temperature: float | None = None,
     short_side: int | None = None,
     split: str | None = None,
+    classes: int | None = None,
     batch_size: int = 4,
     report_seconds: bool = False,
 ) -> list[ReportRow]:
@@ -45,12 +46,14 @@ def propagation(
         temperature: In place of the preset's.
         short_side: Pixels, in place of the preset's.
         split: Rows of this split only; None for all.
+        classes: Where the indices of the masks are classes, as on VIP (20 with the background): adds the mean IoU over
+            the scored frames of all videos together.
         batch_size: Frames encoded together.
         report_seconds: Whether to add a row with the time a frame, which differs from run to run.
 
     Returns:
-        J&F, then mean, recall and decay of J and F, and the same for the first frame's mask copied to every frame
-        (`identity`); None where no video could be scored.
+        J&F, then mean, recall and decay of J and F, and the mean IoU where asked for; then the same for the first
+        frame's mask copied to every frame (`identity`); None where no video could be scored.
 
     Raises:
         EvaluationError: If there is no manifest, or no row of it has masks.
@@ -74,7 +77,7 @@ def propagation(
         for row in rows:
             out = (subject.out or Path(scratch)) / re.sub(r"[^\w.-]", "_", row.id)
             try:
-                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out)
+                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out, classes)
             except MmsslError as error:
                 failed[row.id] = str(error)
     name = split_name(rows)
@@ -121,7 +124,13 @@ def split_name(rows: Sequence[ManifestRow]) -> str:
 
 
 def _score(
-    subject: Subject, manifest: Manifest, row: ManifestRow, preset: Preset, batch_size: int, out: Path
+    subject: Subject,
+    manifest: Manifest,
+    row: ManifestRow,
+    preset: Preset,
+    batch_size: int,
+    out: Path,
+    classes: int | None,
 ) -> _Scored:
     """Propagates one video and scores it.
 
@@ -153,14 +162,19 @@ def _score(
         for frame in annotated:
             file = masks / f"{frame:05}.png"
             truth = normalize_mask(read_index_png(file), is_single=not objects_of(first))
+            if classes is not None and max(objects_of(truth), default=0) >= classes:
+                raise LabelError(f"{file}: has class {max(objects_of(truth))}, allowed are 0 to {classes - 1}")
             if truth.shape != first.shape:
                 raise LabelError(f"{file}: is {tuple(truth.shape)}, the first mask {tuple(first.shape)}")
             yield frame, truth
 
     copied = read_index_png(result.mask_file(0))
+    if classes is not None and max(result.objects) >= classes:
+        raise LabelError(f"{masks}: has class {max(result.objects)} on the first frame, allowed are 0 to {classes - 1}")
+    found = ((read_index_png(result.mask_file(frame)), truth) for frame, truth in truths())
     return _Scored(
-        score_sequence(result.objects, ((read_index_png(result.mask_file(frame)), truth) for frame, truth in truths())),
-        score_sequence(result.objects, ((copied, truth) for _, truth in truths())),
+        score_sequence(result.objects, found, classes=classes),
+        score_sequence(result.objects, ((copied, truth) for _, truth in truths()), classes=classes),
         result.seconds_per_frame,
     )
 
@@ -190,6 +204,20 @@ def _report(
                 protocol=protocol,
                 encoder=baseline,
                 detail={"sequences": sequences, "failed": failed},
+            )
+        )
+    matrices = {key: scores.confusion for key, scores in scored.items() if scores.confusion is not None}
+    if matrices:
+        rows.append(
+            subject.row(
+                "propagation",
+                "mIoU",
+                mean_iou(torch.stack(list(matrices.values())).sum(dim=0)),
+                split=split,
+                num_items=len(matrices),
+                protocol=protocol,
+                encoder=baseline,
+                detail={"sequences": {key: mean_iou(matrix) for key, matrix in matrices.items()}, "failed": failed},
             )
         )
     return rows
