@@ -259,6 +259,7 @@ def describe_preset(name: str, preset: Preset) -> str:
         else f"{'circle' if window['circular'] else 'square'} of radius {window['radius']:g}"
     )
     return (
-        f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, top-{preset.top_k}, "
+        f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, "
+        f"top-{preset.top_k}{' of each frame, dot products, mean over frames' if preset.each_frame else ''}, "
         f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side"
     )

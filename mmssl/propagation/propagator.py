@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmssl.functional.affinity import normalize_features, propagate_normalized
+from mmssl.functional.affinity_each_frame import propagate_each_frame
 from mmssl.propagation.presets import Preset
 
 
@@ -30,7 +31,7 @@ class Propagator:
         """The labels of the next frame.
 
         Args:
-            features: Of the next frame; normalized here.
+            features: Of the next frame; normalized here unless the preset takes dot products.
             labels: Where they are known; required for the first frame.
 
         Returns:
@@ -41,7 +42,7 @@ class Propagator:
         """
         if self._first is None and labels is None:
             raise ValueError("the first frame needs labels")
-        features = normalize_features(features[None])[0]
+        features = features.detach().float() if self.preset.each_frame else normalize_features(features[None])[0]
         if self._first is not None and features.shape != self._first[0].shape:
             raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
         labels = self._propagate(features) if labels is None else labels.detach().float()
@@ -56,6 +57,14 @@ class Propagator:
         missing = self.preset.previous_frames - len(self._previous) if self.preset.pad_with_first else 0
         previous = [self._first] * missing + list(self._previous)
         context = [self._first, *previous]
+        if self.preset.each_frame:
+            return propagate_each_frame(
+                features,
+                [keys for keys, _ in context],
+                [values for _, values in context],
+                top_k=self.preset.top_k,
+                temperature=self.preset.temperature,
+            )
         return propagate_normalized(
             features,
             [keys for keys, _ in context],
