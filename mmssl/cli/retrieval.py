@@ -95,6 +95,7 @@ def evaluate(
     sampler: Sampler = "uniform",
     workers: Workers = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling and of randomly initialized baselines.")] = 0,
+    baselines: Annotated[bool, typer.Option(help="Score the evaluation's baseline encoders too.")] = True,
 ) -> None:
     """Score an encoder on a manifest by one protocol, with baselines beside.
 
@@ -116,6 +117,7 @@ def evaluate(
         sampler=sampler,
         workers=workers,
         seed=seed,
+        baselines=baselines,
     )
     if as_json:
         for row in rows:
