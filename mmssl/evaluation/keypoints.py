@@ -14,6 +14,7 @@ from torch import Tensor
 from mmssl.data.keypoints import Keypoints, read_keypoints
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import EvaluationError, MmsslError
+from mmssl.evaluation.cost import cost_rows
 from mmssl.evaluation.points import box_sides, crw_distances, pck, pck_by_area, tap_vid_shares
 from mmssl.evaluation.propagation import describe_preset, rows_with, split_name
 from mmssl.evaluation.report_row import ReportRow
@@ -70,7 +71,7 @@ def keypoints(
         sigma_cells: Width of the Gaussian that a joint is drawn as.
         split: Rows of this split only; None for all.
         batch_size: Frames encoded together.
-        report_seconds: Whether to add a row with the time a frame, which differs from run to run.
+        report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
 
     Returns:
         The metrics, then the same for the joints' first places in every frame (`identity`); None where undefined.
@@ -78,6 +79,9 @@ def keypoints(
     Raises:
         EvaluationError: If there is no manifest, or no row of it has keypoints.
         ConfigError: If there is no such preset.
+
+    Source:
+        Jabri et al. 2020, arXiv:2006.14613, section 4.2; see `mmssl.evaluation.points` for each measure.
     """
     settings = find_preset(preset)
     settings = replace(
@@ -122,17 +126,7 @@ def keypoints(
     lines = report({key: item.encoder for key, item in scored.items()}, protocol, None)
     if report_seconds:
         seconds = {key: item.seconds_per_frame for key, item in scored.items()}
-        lines.append(
-            subject.row(
-                "keypoints",
-                "seconds a frame",
-                sum(seconds.values()) / len(seconds) if seconds else None,
-                split=split_name(rows),
-                num_items=len(seconds),
-                protocol=f"{protocol}; {torch.get_num_threads()} threads on {subject.device}; decoding included",
-                detail={"sequences": seconds},
-            )
-        )
+        lines += cost_rows(subject, "keypoints", seconds, split=split_name(rows), protocol=protocol)
     copied = "the given joints at the same place in every frame; scored as the encoders are"
     return lines + report({key: item.identity for key, item in scored.items()}, copied, "identity")
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError, LabelError, MmsslError
+from mmssl.evaluation.cost import cost_rows
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.segmentation import SequenceScores, Statistics, mean_iou, score_sequence, statistics
 from mmssl.evaluation.subject import Subject
@@ -49,7 +50,7 @@ def propagation(
         classes: Where the indices of the masks are classes, as on VIP (20 with the background): adds the mean IoU over
             the scored frames of all videos together.
         batch_size: Frames encoded together.
-        report_seconds: Whether to add a row with the time a frame, which differs from run to run.
+        report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
 
     Returns:
         J&F, then mean, recall and decay of J and F, and the mean IoU where asked for; then the same for the first
@@ -85,7 +86,8 @@ def propagation(
     protocol = f"{describe_preset(preset, settings)}; {scoring}"
     report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
     if report_seconds:
-        report.append(_seconds(subject, name, protocol, scored))
+        seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
+        report += cost_rows(subject, "propagation", seconds, split=name, protocol=protocol)
     copied = "the first frame's mask copied to every frame; scored as the encoders are"
     return report + _report(
         subject, name, copied, {key: item.identity for key, item in scored.items()}, failed, "identity"
@@ -234,20 +236,6 @@ def _object_values(scores: SequenceScores) -> list[tuple[float, ...]]:
 
 def _values(of: Statistics) -> tuple[float, float, float]:
     return of.mean, of.recall, of.decay
-
-
-def _seconds(subject: Subject, split: str, protocol: str, scored: dict[str, _Scored]) -> ReportRow:
-    """Mean time a frame of the videos that were propagated in this call."""
-    seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
-    return subject.row(
-        "propagation",
-        "seconds a frame",
-        sum(seconds.values()) / len(seconds) if seconds else None,
-        split=split,
-        num_items=len(seconds),
-        protocol=f"{protocol}; {torch.get_num_threads()} threads on {subject.device}; decoding to files, all included",
-        detail={"sequences": seconds},
-    )
 
 
 def describe_preset(name: str, preset: Preset) -> str:

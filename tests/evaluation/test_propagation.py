@@ -113,7 +113,9 @@ def test_same_rows_again_and_seconds_only_when_asked(tmp_path: Path) -> None:
     (seconds,) = [item for item in timed if item.metric == "seconds a frame"]
     assert seconds.value is not None
     assert seconds.value > 0
-    assert [item for item in timed if item is not seconds] == first
+    (memory,) = [item for item in timed if item.metric == "peak memory in MiB"]
+    assert 10 < memory.value < 1e6
+    assert [item for item in timed if item not in (seconds, memory)] == first
 
 
 def test_needs_masks(tmp_path: Path) -> None:
