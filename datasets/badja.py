@@ -1,8 +1,10 @@
 """BADJA: joints of animals on DAVIS sequences, about every fifth frame (MIT).
 
-MANIFEST is one that `davis.py` has made; JOINTS a JSON file `{"camel": [{"frame": "00002", "xy_480p": [[x, y], ...]}]}` with
-the 37 joints of the SMAL model at the size of the 480p frames, (0, 0) where there is none. The 20 joints that BADJA annotates
-become a file of keypoints in `keypoints/` beside the new manifest; masks stay DAVIS's.
+MANIFEST is one that `davis.py` has made. JOINTS is BADJA's folder `joint_annotations`, whose coordinates are those of the full
+resolution and which says which joints are hidden (they count as not annotated here), or a JSON file
+`{"camel": [{"frame": "00002", "xy_480p": [[x, y], ...]}]}` at the size of the 480p frames. Both have the 37 joints of the SMAL
+model, (0, 0) where there is none. The 20 joints that BADJA annotates become a file of keypoints in `keypoints/` beside the new
+manifest; masks stay DAVIS's.
 """
 
 import argparse
@@ -40,15 +42,14 @@ def rows(manifest: Path, joints: Path, out: Path) -> Iterator[ManifestRow]:
 
     Args:
         manifest: Manifest of DAVIS.
-        joints: File of the joints.
+        joints: Folder or file of the joints.
         out: Folder that paths are relative to; `keypoints/` in it gets a file for each row.
 
     Raises:
         ManifestError: If a file cannot be read, or no sequence has joints.
     """
     try:
-        annotated = json.loads(joints.read_text(encoding="utf-8"))
-        sequences = {name: _keypoints(frames) for name, frames in annotated.items()}
+        sequences = {name: _keypoints(frames) for name, frames in _annotated(joints).items()}
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ManifestError(f"{joints}: cannot be read as joints of BADJA: {error!r}") from error
     found = [row for row in read_manifest(manifest).rows if row.id in sequences]
@@ -60,9 +61,32 @@ def rows(manifest: Path, joints: Path, out: Path) -> Iterator[ManifestRow]:
         yield replace(row, extra={**row.extra, "keypoints": file})
 
 
-def _keypoints(frames: list[dict[str, object]]) -> Keypoints:
+def _annotated(joints: Path) -> dict[str, list[tuple[str, list[list[float]]]]]:
+    """For each sequence its annotated frames: name and x and y of all joints of the model."""
+    if not joints.is_dir():
+        sequences = json.loads(joints.read_text(encoding="utf-8"))
+        return {
+            name: [(str(frame["frame"]), frame["xy_480p"]) for frame in frames] for name, frames in sequences.items()
+        }
+    annotated = {}
+    for file in sorted(joints.glob("*.json")):
+        frames = json.loads(file.read_text(encoding="utf-8"))
+        annotated[file.stem] = [
+            (
+                Path(frame["image_path"]).stem,
+                [
+                    [float(x), float(y)] if seen else [0.0, 0.0]
+                    for (y, x), seen in zip(frame["joints"], frame["visibility"], strict=True)
+                ],
+            )
+            for frame in frames
+        ]
+    return annotated
+
+
+def _keypoints(frames: list[tuple[str, list[list[float]]]]) -> Keypoints:
     places = list(JOINTS)
-    points = {int(str(frame["frame"])): torch.tensor(frame["xy_480p"], dtype=torch.float32)[places] for frame in frames}
+    points = {int(frame): torch.tensor(joints, dtype=torch.float32)[places] for frame, joints in frames}
     return Keypoints(
         tuple(JOINTS.values()),
         {index: xy.masked_fill((xy == 0).all(dim=1, keepdim=True), math.nan) for index, xy in points.items()},
@@ -73,7 +97,7 @@ def main() -> None:
     """Writes the manifest and the files of keypoints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path, help="manifest of DAVIS, from davis.py")
-    parser.add_argument("joints", type=Path, help="JSON file of the joints")
+    parser.add_argument("joints", type=Path, help="folder joint_annotations, or a JSON file of joints")
     parser.add_argument(
         "-o", "--out", type=Path, help="manifest to write; badja.jsonl beside the other where not given"
     )

@@ -141,6 +141,19 @@ def test_badja(tmp_path: Path) -> None:
     known = ~keypoints.frames[2].isnan().any(dim=1)
     assert (len(keypoints.names), int(known.sum())) == (20, 1)
     assert keypoints.frames[2][keypoints.names.index("nose")].tolist() == [5.5, 6.5]
+
+    official = {
+        "image_path": "DAVIS/x/camel/00001.jpg",
+        "joints": [[7, 9]] * 37,
+        "visibility": [False] * 33 + [True] * 4,
+    }
+    (tmp_path / "joint_annotations").mkdir()
+    (tmp_path / "joint_annotations" / "camel.json").write_text(json.dumps([official]))
+    rows_of("badja", root / "manifest.jsonl", tmp_path / "joint_annotations", "-o", out)
+    points = read_keypoints(out.parent / "keypoints" / "camel.json").frames[1]
+    assert int((~points.isnan().any(dim=1)).sum()) == 3
+    assert points[keypoints.names.index("nose")].tolist() == [9, 7], "rows come first there"
+
     (tmp_path / "joints.json").write_text("[]")
     assert "cannot be read as joints" in run("badja", root / "manifest.jsonl", tmp_path / "joints.json").stderr
 
