@@ -7,7 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-ENCODER_HELP = "A checkpoint or the folder of a train stage, `timm:NAME[@FILE]`, `random:FOLDER`, or `lab`, `pixels`."
+ENCODER_HELP = (
+    "A checkpoint or the folder of a train stage, `timm:NAME[:stride=8][@FILE]`, `lab`, `pixels`, `random:` and one of these, "
+    "or `sum:0.7*lab+0.3*ENCODER`."
+)
 
 Encoder = Annotated[str, typer.Argument(help=ENCODER_HELP, show_default=False)]
 ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL or Parquet.", show_default=False)]
@@ -95,6 +98,7 @@ def evaluate(
     sampler: Sampler = "uniform",
     workers: Workers = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling and of randomly initialized baselines.")] = 0,
+    baselines: Annotated[bool, typer.Option(help="Score the evaluation's baseline encoders too.")] = True,
 ) -> None:
     """Score an encoder on a manifest by one protocol, with baselines beside.
 
@@ -116,6 +120,7 @@ def evaluate(
         sampler=sampler,
         workers=workers,
         seed=seed,
+        baselines=baselines,
     )
     if as_json:
         for row in rows:

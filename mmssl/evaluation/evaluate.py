@@ -13,7 +13,8 @@ from mmssl.evaluation import BASELINES, EVALUATION_CHOICE
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.files import atomic_file
-from mmssl.models.loading import BUILT_IN, load_encoder
+from mmssl.models.loading import load_encoder
+from mmssl.models.references import random_reference
 from mmssl.retrieval.embeddings import EmbeddingTable
 
 ROWS = "rows.jsonl"
@@ -116,5 +117,5 @@ def _baseline_references(baseline: str, references: Sequence[str]) -> list[str]:
     """References of a baseline; `random:` gives one for each encoder that has trained weights."""
     if baseline != "random:":
         return [baseline]
-    weightless = {*BUILT_IN, *(reference for reference in references if reference.startswith("random:"))}
-    return [f"random:{reference}" for reference in references if reference not in weightless]
+    fresh = (random_reference(reference) for reference in references)
+    return [reference for reference in fresh if reference is not None]

@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError, LabelError, MmsslError
+from mmssl.evaluation.cost import cost_rows
 from mmssl.evaluation.report_row import ReportRow
-from mmssl.evaluation.segmentation import SequenceScores, Statistics, score_sequence, statistics
+from mmssl.evaluation.segmentation import SequenceScores, Statistics, mean_iou, score_sequence, statistics
 from mmssl.evaluation.subject import Subject
 from mmssl.media.image import read_index_png
 from mmssl.propagation.masks import normalize_mask, objects_of
@@ -30,6 +31,7 @@ def propagation(
     temperature: float | None = None,
     short_side: int | None = None,
     split: str | None = None,
+    classes: int | None = None,
     batch_size: int = 4,
     report_seconds: bool = False,
 ) -> list[ReportRow]:
@@ -45,12 +47,14 @@ def propagation(
         temperature: In place of the preset's.
         short_side: Pixels, in place of the preset's.
         split: Rows of this split only; None for all.
+        classes: Where the indices of the masks are classes, as on VIP (20 with the background): adds the mean IoU over
+            the scored frames of all videos together.
         batch_size: Frames encoded together.
-        report_seconds: Whether to add a row with the time a frame, which differs from run to run.
+        report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
 
     Returns:
-        J&F, then mean, recall and decay of J and F, and the same for the first frame's mask copied to every frame
-        (`identity`); None where no video could be scored.
+        J&F, then mean, recall and decay of J and F, and the mean IoU where asked for; then the same for the first
+        frame's mask copied to every frame (`identity`); None where no video could be scored.
 
     Raises:
         EvaluationError: If there is no manifest, or no row of it has masks.
@@ -65,7 +69,7 @@ def propagation(
         temperature=settings.temperature if temperature is None else temperature,
         short_side=settings.short_side if short_side is None else short_side,
     )
-    rows = _rows_with_masks(subject, split)
+    rows = rows_with("masks", subject, split)
     assert subject.manifest is not None
     subject.encoder.encoder.to(subject.device)
     scored: dict[str, _Scored] = {}
@@ -74,15 +78,16 @@ def propagation(
         for row in rows:
             out = (subject.out or Path(scratch)) / re.sub(r"[^\w.-]", "_", row.id)
             try:
-                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out)
+                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out, classes)
             except MmsslError as error:
                 failed[row.id] = str(error)
-    splits = {row.split for row in rows}
-    name = str(splits.pop()) if len(splits) == 1 and None not in splits else "all"
-    protocol = _describe(preset, settings)
+    name = split_name(rows)
+    scoring = "first mask given; J and F without the first and last frame, mean over objects"
+    protocol = f"{describe_preset(preset, settings)}; {scoring}"
     report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
     if report_seconds:
-        report.append(_seconds(subject, name, protocol, scored))
+        seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
+        report += cost_rows(subject, "propagation", seconds, split=name, protocol=protocol)
     copied = "the first frame's mask copied to every frame; scored as the encoders are"
     return report + _report(
         subject, name, copied, {key: item.identity for key, item in scored.items()}, failed, "identity"
@@ -98,20 +103,36 @@ class _Scored:
     seconds_per_frame: float | None
 
 
-def _rows_with_masks(subject: Subject, split: str | None) -> list[ManifestRow]:
+def rows_with(labels: str, subject: Subject, split: str | None) -> list[ManifestRow]:
+    """Rows of a split that name their `masks`, or `keypoints`.
+
+    Raises:
+        EvaluationError: If there is no manifest or no such row.
+    """
     if subject.manifest is None:
-        raise EvaluationError("propagation reads videos and masks: give a manifest")
-    rows = [row for row in subject.manifest.rows if split in (None, row.split) and row.extra.get("masks")]
+        raise EvaluationError(f"propagation reads videos and {labels}: give a manifest")
+    rows = [row for row in subject.manifest.rows if split in (None, row.split) and row.extra.get(labels)]
     if not rows:
         where = "" if split is None else f" in split {split!r}"
-        raise EvaluationError(
-            f"{subject.manifest.path}: no row{where} has `masks`; each needs the folder of its masks, 00000.png and so on"
-        )
+        what = {"masks": "the folder of its masks, 00000.png and so on", "keypoints": "the JSON file of its points"}
+        raise EvaluationError(f"{subject.manifest.path}: no row{where} has `{labels}`; each needs {what[labels]}")
     return rows
 
 
+def split_name(rows: Sequence[ManifestRow]) -> str:
+    """The split that rows are of; `all` where they are of several or none."""
+    splits = {row.split for row in rows}
+    return str(splits.pop()) if len(splits) == 1 and None not in splits else "all"
+
+
 def _score(
-    subject: Subject, manifest: Manifest, row: ManifestRow, preset: Preset, batch_size: int, out: Path
+    subject: Subject,
+    manifest: Manifest,
+    row: ManifestRow,
+    preset: Preset,
+    batch_size: int,
+    out: Path,
+    classes: int | None,
 ) -> _Scored:
     """Propagates one video and scores it.
 
@@ -144,14 +165,19 @@ def _score(
         for frame in annotated:
             file = masks / f"{frame:05}.png"
             truth = normalize_mask(read_index_png(file), is_single=not objects_of(first))
+            if classes is not None and max(objects_of(truth), default=0) >= classes:
+                raise LabelError(f"{file}: has class {max(objects_of(truth))}, allowed are 0 to {classes - 1}")
             if truth.shape != first.shape:
                 raise LabelError(f"{file}: is {tuple(truth.shape)}, the first mask {tuple(first.shape)}")
             yield frame, truth
 
     copied = read_index_png(result.mask_file(0))
+    if classes is not None and max(result.objects) >= classes:
+        raise LabelError(f"{masks}: has class {max(result.objects)} on the first frame, allowed are 0 to {classes - 1}")
+    found = ((read_index_png(result.mask_file(frame)), truth) for frame, truth in truths())
     return _Scored(
-        score_sequence(result.objects, ((read_index_png(result.mask_file(frame)), truth) for frame, truth in truths())),
-        score_sequence(result.objects, ((copied, truth) for _, truth in truths())),
+        score_sequence(result.objects, found, classes=classes),
+        score_sequence(result.objects, ((copied, truth) for _, truth in truths()), classes=classes),
         result.seconds_per_frame,
     )
 
@@ -183,6 +209,20 @@ def _report(
                 detail={"sequences": sequences, "failed": failed},
             )
         )
+    matrices = {key: scores.confusion for key, scores in scored.items() if scores.confusion is not None}
+    if matrices:
+        rows.append(
+            subject.row(
+                "propagation",
+                "mIoU",
+                mean_iou(torch.stack(list(matrices.values())).sum(dim=0)),
+                split=split,
+                num_items=len(matrices),
+                protocol=protocol,
+                encoder=baseline,
+                detail={"sequences": {key: mean_iou(matrix) for key, matrix in matrices.items()}, "failed": failed},
+            )
+        )
     return rows
 
 
@@ -199,22 +239,8 @@ def _values(of: Statistics) -> tuple[float, float, float]:
     return of.mean, of.recall, of.decay
 
 
-def _seconds(subject: Subject, split: str, protocol: str, scored: dict[str, _Scored]) -> ReportRow:
-    """Mean time a frame of the videos that were propagated in this call."""
-    seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
-    return subject.row(
-        "propagation",
-        "seconds a frame",
-        sum(seconds.values()) / len(seconds) if seconds else None,
-        split=split,
-        num_items=len(seconds),
-        protocol=f"{protocol}; {torch.get_num_threads()} threads on {subject.device}; decoding to files, all included",
-        detail={"sequences": seconds},
-    )
-
-
-def _describe(name: str, preset: Preset) -> str:
-    """The protocol as one sentence."""
+def describe_preset(name: str, preset: Preset) -> str:
+    """The settings of a preset as part of a sentence."""
     window = asdict(preset.window)
     shape = (
         "whole frame"
@@ -222,7 +248,7 @@ def _describe(name: str, preset: Preset) -> str:
         else f"{'circle' if window['circular'] else 'square'} of radius {window['radius']:g}"
     )
     return (
-        f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, top-{preset.top_k}, "
-        f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side; first mask given; "
-        "J and F without the first and last frame, mean over objects"
+        f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, "
+        f"top-{preset.top_k}{' of each frame, dot products, mean over frames' if preset.each_frame else ''}, "
+        f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side"
     )

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+import torch
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from mmssl.functional.boundaries import boundary_map, dilate_by_disk
@@ -109,14 +110,19 @@ class SequenceScores:
     Args:
         region: J by object.
         boundary: F by object.
+        confusion: Pixels by true and predicted class, of all frames together; None where indices are no classes.
     """
 
     region: dict[int, list[float]] = field(default_factory=dict)
     boundary: dict[int, list[float]] = field(default_factory=dict)
+    confusion: Int64[Tensor, "classes classes"] | None = None
 
 
 def score_sequence(
-    objects: Iterable[int], frames: Iterable[tuple[UInt8[Tensor, "height width"], UInt8[Tensor, "height width"]]]
+    objects: Iterable[int],
+    frames: Iterable[tuple[UInt8[Tensor, "height width"], UInt8[Tensor, "height width"]]],
+    *,
+    classes: int | None = None,
 ) -> SequenceScores:
     """Scores pairs of predicted and true masks.
 
@@ -125,12 +131,57 @@ def score_sequence(
     Args:
         objects: Indices to score: those of the video's first frame.
         frames: Predicted and true mask of each frame; indices, `VOID` in the truth is left out.
+        classes: Number of classes with the background, where indices are classes.
+
+    Raises:
+        ValueError: If an index is no class.
     """
+    objects = tuple(objects)
     scores = SequenceScores({index: [] for index in objects}, {index: [] for index in objects})
     for predicted, truth in frames:
         void = truth == VOID
+        if classes is not None:
+            counts = confusion(predicted, truth, classes=classes)
+            scores.confusion = counts if scores.confusion is None else scores.confusion + counts
         for index in scores.region:
             ours, theirs = predicted == index, truth == index
             scores.region[index].append(region_similarity(ours, theirs, void))
             scores.boundary[index].append(boundary_accuracy(ours, theirs, void))
     return scores
+
+
+def confusion(
+    predicted: UInt8[Tensor, "height width"], truth: UInt8[Tensor, "height width"], *, classes: int
+) -> Int64[Tensor, "classes classes"]:
+    """Pixels by true class (rows) and predicted class (columns); pixels whose truth is `classes` or more are left out.
+
+    Args:
+        predicted: Class of each pixel.
+        truth: True class of each pixel.
+        classes: Number of classes with the background, which is 0.
+
+    Raises:
+        ValueError: If a predicted class is out of range.
+    """
+    if bool((predicted >= classes).any()):
+        raise ValueError(f"a pixel is predicted as class {int(predicted.max())} of {classes}")
+    counted = truth < classes
+    pairs = truth[counted].long() * classes + predicted[counted]
+    return torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def mean_iou(confusion: Int64[Tensor, "classes classes"]) -> float | None:
+    """Mean over classes of intersection over union, over all pixels of all frames together, as on VIP.
+
+    Args:
+        confusion: Sum of `confusion` over frames.
+
+    Returns:
+        None where there are no pixels. Classes that occur neither in the truth nor in a prediction do not count.
+
+    Source:
+        Li et al. 2019, arXiv:1909.11895, propagation of body parts on VIP.
+    """
+    right = confusion.diagonal().double()
+    union = confusion.sum(dim=1).double() + confusion.sum(dim=0) - right
+    return float((right / union)[union > 0].mean()) if bool((union > 0).any()) else None

@@ -16,14 +16,16 @@ from mmssl import __version__
 from mmssl.config import Spec, build, digest, normalized
 from mmssl.errors import CheckpointError, ConfigError
 from mmssl.files import atomic_folder
-from mmssl.models import ENCODER_CHOICE
+from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
+from mmssl.models.references import WEIGHTLESS, parse_named, parse_sum
 from mmssl.models.timm_encoder import load_timm_encoder
+from mmssl.models.weighted_sum import WeightedSum
 
 WEIGHTS_FILE = "encoder.safetensors"
 CARD_FILE = "card.json"
 CHECKPOINT_FOLDER = "checkpoint"
-BUILT_IN = ("lab", "pixels")
+TRAINED = tuple(name for name in ENCODERS if name not in (*WEIGHTLESS, "timm"))
 
 
 @dataclass(frozen=True)
@@ -73,30 +75,34 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
 
     Args:
         reference: A checkpoint folder, or the folder of a training stage that holds one; `lab` or `pixels`; `timm:NAME`
-            or `timm:NAME@FILE`; or `random:` and one of these, for its architecture with fresh weights.
+            or `timm:NAME@FILE`; `random:` and one of these, or a name in ENCODERS, for its architecture with fresh
+            weights. Settings follow a name after a colon: `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`.
+            `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see `WeightedSum`.
         seed: Of fresh weights; global randomness stays as it was.
 
     Raises:
         CheckpointError: If there is no such encoder, or it is damaged or of another make.
     """
+    if reference.startswith("sum:"):
+        return _load_sum(reference, seed)
     if reference.startswith("random:"):
         spec = _spec_of(reference.removeprefix("random:"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return _loaded(_build(spec, reference), spec, reference, {"weights": "random", "seed": seed})
-    if reference in BUILT_IN:
-        spec = normalized(reference)
-        return _loaded(_build(spec, reference), spec, reference, {"weights": "none"})
-    if reference.startswith("timm:"):
-        name, _, file = reference.removeprefix("timm:").partition("@")
+    named = parse_named(reference, WEIGHTLESS)
+    if named is not None and named.spec["name"] == "timm":
+        settings = {key: value for key, value in named.spec.items() if key != "name"}
         try:
-            encoder = load_timm_encoder(name, Path(file) if file else None)
+            encoder = load_timm_encoder(settings, Path(named.file) if named.file else None)
         except ConfigError as error:
-            raise CheckpointError(f"{reference}: {error}") from error
-        return _loaded(encoder, {"name": "timm", "model": name}, reference, {"weights": file or "published"})
+            raise CheckpointError(f"{reference}: {'; '.join(str(error).splitlines())}") from error
+        return _loaded(encoder, named.spec, reference, {"weights": named.file or "published"})
+    if named is not None:
+        return _loaded(_build(named.spec, reference), named.spec, reference, {"weights": "none"})
     if reference == "default" or reference.startswith("open_clip:"):
         raise CheckpointError(
-            f"{reference}: not available in this version; use a checkpoint folder, {', '.join(BUILT_IN)} or timm:NAME"
+            f"{reference}: not available in this version; use a checkpoint folder, {', '.join(WEIGHTLESS)} or timm:NAME"
         )
     return _load_folder(reference)
 
@@ -135,7 +141,7 @@ def _folder(reference: str) -> Path:
     if folder.exists():
         raise CheckpointError(f"{reference}: is no checkpoint: expected a folder with {CARD_FILE} and {WEIGHTS_FILE}")
     raise CheckpointError(
-        f"{reference}: no such encoder; expected a checkpoint folder, {', '.join(BUILT_IN)}, timm:NAME[@FILE], "
+        f"{reference}: no such encoder; expected a checkpoint folder, {', '.join(WEIGHTLESS)}, timm:NAME[@FILE], "
         "or random: and one of these"
     )
 
@@ -178,12 +184,20 @@ def _load_folder(reference: str) -> LoadedEncoder:
     return LoadedEncoder(encoder.eval(), reference, card.digest, card)
 
 
+def _load_sum(reference: str, seed: int) -> LoadedEncoder:
+    parts = [(weight, load_encoder(of, seed=seed)) for weight, of in parse_sum(reference)]
+    encoder = WeightedSum([part.encoder for _, part in parts], [weight for weight, _ in parts])
+    spec = {"name": "sum", "of": [{"weight": weight, "spec": part.card.spec} for weight, part in parts]}
+    return _loaded(encoder, spec, reference, {"weights": [part.card.facts for _, part in parts]})
+
+
 def _spec_of(reference: str) -> Spec:
-    if reference in BUILT_IN:
-        raise CheckpointError(f"random:{reference}: {reference} has no weights that could be random")
-    if reference.startswith("timm:"):
-        return {"name": "timm", "model": reference.removeprefix("timm:").partition("@")[0]}
-    return read_card(reference).spec
+    named = parse_named(reference, (*WEIGHTLESS, *TRAINED))
+    if named is None:
+        return read_card(reference).spec
+    if named.spec["name"] in WEIGHTLESS:
+        raise CheckpointError(f"random:{reference}: {named.spec['name']} has no weights that could be random")
+    return named.spec
 
 
 def _build(spec: Spec, reference: str) -> Encoder:

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mmssl.config import bind
 from mmssl.errors import CheckpointError, ConfigError
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_input import fill_cells
@@ -22,14 +24,16 @@ class TimmEncoder(Encoder):
     Args:
         model: Name in timm, such as `resnet50` or `vit_small_patch16_224.dino`.
         stride: Pixels per cell; the deepest map of that stride is taken. The model's last map where not given.
+        output_stride: 8 or 16 keep the resolution of the blocks from there on, which are dilated instead, with the same
+            weights: the last map then has that stride. For convolutional networks that timm can build so.
 
     Raises:
         ConfigError: If timm has no such model, or the model no map of that stride.
     """
 
-    def __init__(self, *, model: str, stride: int | None = None) -> None:
+    def __init__(self, *, model: str, stride: int | None = None, output_stride: int | None = None) -> None:
         super().__init__()
-        self.model = create_timm_model(model)
+        self.model = create_timm_model(model, output_stride=output_stride)
         config = self.model.pretrained_cfg
         self.input = "rgb"
         strides = [level["reduction"] for level in self.model.feature_info]
@@ -66,11 +70,13 @@ class TimmEncoder(Encoder):
         return (fill_cells(images, self._coarsest) - self.mean) / self.std
 
 
-def create_timm_model(name: str, *, pretrained: bool = False) -> Any:
+def create_timm_model(name: str, *, pretrained: bool = False, output_stride: int | None = None) -> Any:
     """A timm model without classifier, for images of any size where its kind allows them.
 
+    Transformers of the ViT family interpolate their position embeddings to the size of the image.
+
     Raises:
-        ConfigError: If timm has no such model.
+        ConfigError: If timm has no such model, or cannot build it at that output stride.
         CheckpointError: If its weights are wanted and cannot be had.
     """
     import huggingface_hub
@@ -81,9 +87,16 @@ def create_timm_model(name: str, *, pretrained: bool = False) -> Any:
         raise ConfigError(
             f"timm has no model {name!r}" + (f"; it has {close}" if close else "; see timm.list_models()")
         )
-    flexible = {"dynamic_img_size": True} if name.startswith(("vit", "deit", "eva", "beit")) else {}
+    options: dict[str, Any] = {"num_classes": 0}
+    if name.startswith(("vit", "deit", "eva", "beit")):
+        options["dynamic_img_size"] = True
+    if output_stride is not None:
+        options["output_stride"] = output_stride
     if not pretrained:
-        return timm.create_model(name, num_classes=0, **flexible)
+        try:
+            return timm.create_model(name, **options)
+        except (AssertionError, NotImplementedError, TypeError) as error:
+            raise ConfigError(f"output_stride is {output_stride}; timm cannot build {name} so") from error
     instead = f"give timm:{name}@FILE with a file of its weights, or random:timm:{name} for random ones"
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
@@ -95,7 +108,7 @@ def create_timm_model(name: str, *, pretrained: bool = False) -> Any:
     if not cached and not _reachable(huggingface_hub.constants.ENDPOINT):
         raise CheckpointError(f"timm:{name}: its weights are not on this machine and there is no network; {instead}")
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0, **flexible)
+        return timm.create_model(name, pretrained=True, **options)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"timm:{name}: its weights could not be fetched: {reason}; {instead}") from error
@@ -112,20 +125,23 @@ def _reachable(address: str) -> bool:
     return True
 
 
-def load_timm_encoder(name: str, weights: Path | None = None) -> TimmEncoder:
+def load_timm_encoder(settings: Mapping[str, Any], weights: Path | None = None) -> TimmEncoder:
     """A timm model with its published weights, or with those of a file.
 
     Args:
-        name: Name in timm.
+        settings: Of `TimmEncoder`; `model` is one.
         weights: `.safetensors`, or a file that torch can load without running code.
 
     Raises:
-        ConfigError: If timm has no such model.
+        ConfigError: If timm has no such model, or a setting is wrong.
         CheckpointError: If the weights cannot be had, read, or do not fit.
     """
-    encoder = TimmEncoder(model=name)
+    values, faults = bind(TimmEncoder, settings)
+    if faults:
+        raise ConfigError("\n".join(fault.text() for fault in faults))
+    encoder, name = TimmEncoder(**values), values["model"]
     if weights is None:
-        encoder.model = create_timm_model(name, pretrained=True)
+        encoder.model = create_timm_model(name, pretrained=True, output_stride=values.get("output_stride"))
         return encoder
     if not weights.is_file():
         raise CheckpointError(f"{weights}: there is no such file of weights for timm:{name}")

@@ -15,13 +15,15 @@ class Preset:
         previous_frames: Context frames before the new one, besides the first frame of the video.
         window: Cells of a previous frame that a cell may copy from.
         first_window: The same on the first frame of the video.
-        top_k: Candidates kept, of all context frames together.
+        top_k: Candidates kept, of all context frames together, or of each with `each_frame`.
         temperature: Divides the cosine similarity.
         pad_with_first: Whether the first frame also stands in for previous frames that do not exist yet.
         short_side: Pixels of the shorter side of the frames that are encoded; the other side keeps the aspect ratio.
         size_multiple: The longer side is rounded down to a multiple of this, so that it fits the encoder's stride.
         upsampling: From cells to pixels: `bilinear` or `nearest`.
         stretch_channels: Whether each channel is stretched to 0..1 over the frame before the largest one wins.
+        each_frame: Whether a cell copies from each context frame on its own, by dot products and without windows, and the
+            mean over frames is taken; see `propagate_each_frame`.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Preset:
     size_multiple: int
     upsampling: str
     stretch_channels: bool
+    each_frame: bool = False
 
 
 DINO = Preset(
@@ -83,6 +86,22 @@ VFS = Preset(
     stretch_channels=False,
 )
 
+UVC = Preset(
+    name="uvc",
+    source="Li et al. 2019, arXiv:1909.11895, and its evaluation on DAVIS-2017",
+    previous_frames=7,
+    window=Window(None),
+    first_window=Window(None),
+    top_k=5,
+    temperature=1.0,
+    pad_with_first=False,
+    short_side=480,
+    size_multiple=8,
+    upsampling="bilinear",
+    stretch_channels=True,
+    each_frame=True,
+)
+
 DINOV3 = Preset(
     name="dinov3",
     source="Simeoni et al. 2025, arXiv:2508.10104, and its video segmentation notebook",
@@ -98,4 +117,4 @@ DINOV3 = Preset(
     stretch_channels=False,
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DINO, CRW, VFS, DINOV3)}
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DINO, CRW, VFS, UVC, DINOV3)}

@@ -5,7 +5,12 @@ from collections import deque
 from jaxtyping import Float
 from torch import Tensor
 
+<<<<<<< HEAD
 from mmssl.functional.affinity import Window, normalize_features, propagate_normalized
+=======
+from mmssl.functional.affinity import normalize_features, propagate_normalized
+from mmssl.functional.affinity_each_frame import propagate_each_frame
+>>>>>>> evals2
 from mmssl.propagation.presets import Preset
 
 
@@ -31,7 +36,7 @@ class Propagator:
         """The labels of the next frame.
 
         Args:
-            features: Of the next frame; normalized here.
+            features: Of the next frame; normalized here unless the preset takes dot products.
             labels: Where they are known; required for the first frame.
 
         Returns:
@@ -42,7 +47,11 @@ class Propagator:
         """
         if self._first is None and labels is None:
             raise ValueError("the first frame needs labels")
+<<<<<<< HEAD
         features = self.prepare(features)
+=======
+        features = features.detach().float() if self.preset.each_frame else normalize_features(features[None])[0]
+>>>>>>> evals2
         if self._first is not None and features.shape != self._first[0].shape:
             raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
         labels = self.predict(features) if labels is None else labels.detach().float()
@@ -65,7 +74,19 @@ class Propagator:
         assert self._first is not None
         missing = self.preset.previous_frames - len(self._previous) if self.preset.pad_with_first else 0
         previous = [self._first] * missing + list(self._previous)
+<<<<<<< HEAD
         context = [self._first, *self._anchors, *previous]
+=======
+        context = [self._first, *previous]
+        if self.preset.each_frame:
+            return propagate_each_frame(
+                features,
+                [keys for keys, _ in context],
+                [values for _, values in context],
+                top_k=self.preset.top_k,
+                temperature=self.preset.temperature,
+            )
+>>>>>>> evals2
         return propagate_normalized(
             features,
             [keys for keys, _ in context],

@@ -72,6 +72,7 @@ def evaluate_manifest(
     sampler: str = "uniform",
     workers: int = 2,
     seed: int = 0,
+    baselines: bool = True,
 ) -> list[ReportRow]:
     """Scores an encoder on a manifest, and the evaluation's baselines.
 
@@ -86,8 +87,12 @@ def evaluate_manifest(
         sampler: Name of a sampler.
         workers: Processes for decoding.
         seed: Of sampling and of randomly initialized baselines.
+        baselines: Whether to score the evaluation's baselines too; what it computes itself, such as chance, stays.
     """
-    scored = {"stage": "evaluate", "encoders": [encoder], "evaluation": {"name": evaluation, **_settings(settings)}}
+    protocol = {"name": evaluation, **_settings(settings)}
+    scored: dict[str, Any] = {"stage": "evaluate", "encoders": [encoder], "evaluation": protocol}
+    if not baselines:
+        scored["baselines"] = False
     stages: dict[str, Any] = {"evaluate": scored}
     if NEEDS.get(evaluation) == "clips":
         scored["clips"] = "$clips"

@@ -113,7 +113,9 @@ def test_same_rows_again_and_seconds_only_when_asked(tmp_path: Path) -> None:
     (seconds,) = [item for item in timed if item.metric == "seconds a frame"]
     assert seconds.value is not None
     assert seconds.value > 0
-    assert [item for item in timed if item is not seconds] == first
+    (memory,) = [item for item in timed if item.metric == "peak memory in MiB"]
+    assert 10 < memory.value < 1e6
+    assert [item for item in timed if item not in (seconds, memory)] == first
 
 
 def test_needs_masks(tmp_path: Path) -> None:
@@ -131,3 +133,19 @@ def test_is_registered(tmp_path: Path) -> None:
     assert not check(spec, EVALUATION_CHOICE)
     rows = build(spec, EVALUATION_CHOICE, subject=subject(tmp_path, row("a")))
     assert "temperature 0.02" in rows[0].protocol
+
+
+def test_mean_iou_where_indices_are_classes(tmp_path: Path) -> None:
+    write_video(tmp_path, "a")
+    rows = propagation(subject(tmp_path, row("a")), short_side=128, classes=20)
+    assert len(rows) == 2 * (len(METRICS) + 1)
+    scores, identity = by_metric(rows, "lab"), by_metric(rows, "identity")
+    assert scores["mIoU"].value > identity["mIoU"].value > 0
+    # The background and one class: the square's own IoU over all frames together and that of the rest.
+    overlap, square, everything = 24 * (16 + 8 + 0), 3 * 24 * 24, 3 * 64 * 96
+    union = 2 * square - overlap
+    rest = everything - union
+    wanted = (overlap / union + rest / (everything - overlap)) / 2
+    assert identity["mIoU"].value == pytest.approx(wanted)
+    failed = propagation(subject(tmp_path, row("a")), short_side=128, classes=2)[0].detail["failed"]
+    assert "class 2" in failed["a"]

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from mmssl.evaluation.segmentation import (
     boundary_accuracy,
+    confusion,
+    mean_iou,
     region_similarity,
     score_sequence,
     statistics,
@@ -117,3 +119,16 @@ def test_sequence_scores_objects_of_the_first_frame_only() -> None:
     scores = score_sequence((1, 2), [(predicted, truth), (truth, truth)])
     assert scores.region == {1: [1.0, 1.0], 2: [0.0, 1.0]}
     assert scores.boundary == {1: [1.0, 1.0], 2: [0.0, 1.0]}
+
+
+def test_confusion_and_mean_iou_by_hand() -> None:
+    truth = torch.tensor([[0, 0, 1, 1, 2, 255]], dtype=torch.uint8)
+    predicted = torch.tensor([[0, 1, 1, 1, 0, 3]], dtype=torch.uint8)
+    matrix = confusion(predicted, truth, classes=5)
+    assert matrix[:3, :3].tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
+    assert int(matrix.sum()) == 5
+    assert mean_iou(matrix) == pytest.approx((1 / 3 + 2 / 3 + 0) / 3), "classes 3 and 4 do not occur"
+    assert mean_iou(torch.zeros(3, 3, dtype=torch.int64)) is None
+    assert mean_iou(matrix.T.contiguous()) == mean_iou(matrix)
+    with pytest.raises(ValueError, match="class 3 of 3"):
+        confusion(predicted, truth, classes=3)

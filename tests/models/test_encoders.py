@@ -1,6 +1,8 @@
 import pytest
+import timm
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.testing import assert_close
 
 from mmssl.config import build
@@ -10,6 +12,8 @@ from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_input import ImageInput
 from mmssl.models.resnet import ResNet18
+from mmssl.models.timm_encoder import TimmEncoder
+from mmssl.models.weighted_sum import WeightedSum
 
 SPECS = [
     {"name": "lab"},
@@ -23,6 +27,8 @@ SPECS = [
     {"name": "small_resnet", "width": 8, "stride": 4, "input": "lightness", "feature_dim": 16},
     {"name": "timm", "model": "resnet10t"},
     {"name": "timm", "model": "resnet10t", "stride": 8},
+    {"name": "timm", "model": "resnet10t", "output_stride": 8},
+    {"name": "timm", "model": "tf_efficientnet_lite0", "stride": 16},
     {"name": "timm", "model": "vit_tiny_patch16_224"},
 ]
 
@@ -118,6 +124,8 @@ def test_resnet18_takes_the_same_weights_at_every_stride() -> None:
         {"name": "lab", "stride": 6},
         {"name": "timm", "model": "resnet10t", "stride": 7},
         {"name": "timm", "model": "no_such_model"},
+        {"name": "timm", "model": "resnet10t", "output_stride": 5},
+        {"name": "timm", "model": "vit_tiny_patch16_224", "output_stride": 8},
         {"name": "small_resnet", "stride": 16},
     ],
     ids=label,
@@ -125,6 +133,45 @@ def test_resnet18_takes_the_same_weights_at_every_stride() -> None:
 def test_impossible_settings_are_refused(spec: dict) -> None:
     with pytest.raises(ConfigError):
         build(spec, ENCODER_CHOICE)
+
+
+def test_timm_takes_the_same_weights_at_every_output_stride() -> None:
+    usual, wide = (ENCODERS["timm"](model="resnet10t", output_stride=stride).eval() for stride in (32, 8))
+    assert (usual.stride, wide.stride) == (32, 8)
+    wide.load_state_dict(usual.state_dict())
+    images = torch.rand(1, 3, 64, 96)
+    with torch.inference_mode():
+        assert usual.features(images).shape[-2:] == (2, 3)
+        assert wide.features(images).shape[-2:] == (8, 12)
+
+
+def test_vit_interpolates_its_positions_only_where_it_must() -> None:
+    flexible = ENCODERS["timm"](model="vit_tiny_patch16_224").eval()
+    assert isinstance(flexible, TimmEncoder)
+    plain = timm.create_model("vit_tiny_patch16_224", num_classes=0).eval()
+    plain.load_state_dict(flexible.model.state_dict())
+    images = torch.rand(1, 3, 224, 224)
+    with torch.inference_mode():
+        tokens = plain.forward_features((images - flexible.mean) / flexible.std)[:, 1:]
+        assert_close(flexible.features(images), tokens.transpose(1, 2).unflatten(2, (14, 14)), atol=1e-4, rtol=1e-3)
+
+
+def test_weighted_sum_adds_similarities_up() -> None:
+    parts = [ENCODERS["lab"](stride=8), ENCODERS["pixels"]()]
+    both = WeightedSum(parts, [3.0, 1.0])
+    images = torch.rand(2, 3, 40, 48)
+    similarities = [functional.cosine_similarity(*part.features(images)[:, None], dim=1) for part in (*parts, both)]
+    assert_close(similarities[2], 0.75 * similarities[0] + 0.25 * similarities[1])
+    assert both.features(images).shape == (2, both.feature_dim, 5, 6)
+    assert both(images).shape == (2, both.dim)
+
+
+def test_weighted_sum_brings_maps_to_the_cells_of_the_first() -> None:
+    both = WeightedSum([ENCODERS["lab"](stride=8), ENCODERS["lab"](stride=16)], [0.5, 0.5])
+    assert both.stride == 8
+    assert both.features(torch.rand(1, 3, 41, 64)).shape == (1, 2 * 96, 6, 8)
+    with pytest.raises(ValueError, match="weights above 0"):
+        WeightedSum([ENCODERS["lab"]()], [0.0])
 
 
 def test_lightness_is_blind_to_color() -> None:

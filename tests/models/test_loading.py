@@ -10,6 +10,8 @@ from mmssl.config import build
 from mmssl.errors import CheckpointError
 from mmssl.models import ENCODER_CHOICE, timm_encoder
 from mmssl.models.loading import load_encoder, read_card, save_encoder
+from mmssl.models.references import random_reference
+from mmssl.models.weighted_sum import WeightedSum
 
 SPEC = {"name": "small_resnet", "width": 4, "num_blocks": [1, 1], "feature_dim": 8, "input": "lab"}
 
@@ -113,7 +115,9 @@ def test_damage_is_one_line_that_names_the_folder(folder: Path, damage: object) 
 @pytest.mark.parametrize(
     "reference",
     ["", "nothing/here", "random:nothing/here", "random:lab", "random:", "default", "open_clip:ViT-B-32", "timm:no_such_model",
-     "timm:resnet10t@nothing.safetensors", "random:timm:no_such_model", "timm:"],
+     "timm:resnet10t@nothing.safetensors", "random:timm:no_such_model", "timm:", "lab:stride", "lab:stride=5", "lab:x=1",
+     "random:timm:resnet10t:stride=7", "random:resnet18:stride=x", "timm:resnet10t:strid=8", "random:lab:stride=8",
+     "sum:lab", "sum:0*lab", "sum:", "sum:0.5*lab+0.5*nothing/here", "random:sum:1*lab"],
 )  # fmt: skip
 def test_unknown_references_are_refused_in_one_line(reference: str) -> None:
     with pytest.raises(CheckpointError) as raised:
@@ -138,3 +142,50 @@ def test_timm_takes_weights_from_a_file_or_says_what_it_needs(tmp_path: Path, mo
     file.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_encoder(f"timm:resnet10t@{file}")
+
+
+def test_settings_in_a_reference() -> None:
+    assert load_encoder("lab:stride=16").encoder.stride == 16
+    assert load_encoder("lab").digest != load_encoder("lab:stride=16").digest
+    assert load_encoder("random:resnet18:stride=16,input=lightness").card.spec == {
+        "name": "resnet18",
+        "stride": 16,
+        "input": "lightness",
+    }
+    dilated = load_encoder("random:timm:resnet10t:output_stride=8", seed=3)
+    assert dilated.encoder.stride == 8
+
+
+def test_settings_and_a_file_of_weights(tmp_path: Path) -> None:
+    random = load_encoder("random:timm:resnet10t", seed=1)
+    file = tmp_path / "a=1,b:2.safetensors"
+    save_file({key.removeprefix("model."): value for key, value in random.encoder.state_dict().items()}, file)
+    loaded = load_encoder(f"timm:resnet10t:stride=16@{file}")
+    assert loaded.encoder.stride == 16
+    both = load_encoder(f"sum:.7*lab+3*timm:resnet10t:stride=8@{file}")
+    assert both.encoder.feature_dim == 96 + load_encoder("random:timm:resnet10t:stride=8").encoder.feature_dim
+
+
+def test_sum_by_reference() -> None:
+    both = load_encoder("sum:0.7*lab+0.3*random:timm:resnet10t:stride=8", seed=2)
+    images = torch.rand(1, 3, 32, 32)
+    parts = [load_encoder("lab"), load_encoder("random:timm:resnet10t:stride=8", seed=2)]
+    wanted = WeightedSum([part.encoder for part in parts], [0.7, 0.3]).features(images)
+    assert_close(both.encoder.features(images), wanted)
+    assert both.digest != load_encoder("sum:0.6*lab+0.4*random:timm:resnet10t:stride=8", seed=2).digest
+
+
+@pytest.mark.parametrize(
+    ("reference", "fresh"),
+    [
+        ("lab", None),
+        ("lab:stride=16", None),
+        ("random:timm:resnet18", None),
+        ("folder", "random:folder"),
+        ("timm:resnet18:stride=8@f", "random:timm:resnet18:stride=8@f"),
+        ("sum:1*lab+2*pixels", None),
+        ("sum:0.7*lab+0.3*folder", "sum:0.7*lab+0.3*random:folder"),
+    ],
+)
+def test_fresh_weights_of_a_reference(reference: str, fresh: str | None) -> None:
+    assert random_reference(reference) == fresh

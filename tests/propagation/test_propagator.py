@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from mmssl.functional.affinity import propagate
-from mmssl.propagation.presets import CRW, DINO, PRESETS, Preset
+from mmssl.functional.affinity_each_frame import propagate_each_frame
+from mmssl.propagation.presets import CRW, DINO, PRESETS, UVC, Preset
 from mmssl.propagation.propagator import Propagator
 
 
@@ -34,6 +35,19 @@ def test_crw_pads_with_the_first_frame() -> None:
     keys, values = first.expand(21, 6, 5, 5), labels.expand(21, 2, 5, 5)
     slow = propagate(second, keys, values, radius=11, top_k=10, temperature=0.05)
     torch.testing.assert_close(got, slow, rtol=0, atol=1e-5)
+
+
+def test_uvc_averages_over_the_first_and_the_seven_previous_frames() -> None:
+    features = [3 * torch.randn(6, 7, 8) for _ in range(10)]
+    labels = [torch.rand(2, 7, 8)]
+    propagator = Propagator(UVC)
+    propagator.step(features[0], labels[0])
+    for frame in range(1, 10):
+        context = [0, *range(max(1, frame - 7), frame)]
+        keys, values = [features[index] for index in context], [labels[index] for index in context]
+        slow = propagate_each_frame(features[frame], keys, values, top_k=5, temperature=1.0)
+        labels.append(propagator.step(features[frame]))
+        torch.testing.assert_close(labels[-1], slow, rtol=0, atol=1e-6)
 
 
 def test_labels_given_again_restore_the_memory() -> None:

@@ -1,0 +1,103 @@
+"""JHMDB: 15 joints of a person in every frame of short clips of 21 actions (Jhuang et al. 2013).
+
+ROOT is the folder that holds `splits/ACTION_test_split1.txt`, `Rename_Images/ACTION/VIDEO/00001.png` and
+`joint_positions/ACTION/VIDEO/joint_positions.mat`. JHMDB counts pixels from 1, so that 1 is the center of the first; here that
+is 0.5. Joints outside of the picture count as not annotated. Needs the package scipy.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import scipy.io
+import torch
+from PIL import Image
+
+from mmssl.data.keypoints import Keypoints, write_keypoints
+from mmssl.data.manifest import ManifestRow, relocated, write_manifest
+from mmssl.errors import ManifestError
+
+FPS = 25.0
+"""The frames carry no times; a folder of images is played at this speed."""
+
+JOINTS = (
+    *("neck", "belly", "face", "right_shoulder", "left_shoulder", "right_hip", "left_hip", "right_elbow", "left_elbow"),
+    *("right_knee", "left_knee", "right_wrist", "left_wrist", "right_ankle", "left_ankle"),
+)
+
+
+def rows(root: Path, out: Path, *, split: int = 1, part: str = "test") -> Iterator[ManifestRow]:
+    """A row for each video of a part of a split whose frames and joints are there.
+
+    Args:
+        root: Folder of JHMDB.
+        out: Folder that paths are relative to; `keypoints/` in it gets the files of keypoints.
+        split: 1, 2 or 3; the field evaluates on 1.
+        part: `test` or `train`.
+
+    Raises:
+        ManifestError: If the folder is not laid out so, or joints cannot be read.
+    """
+    lists = sorted(root.glob(f"splits/*_test_split{split}.txt"))
+    if not lists:
+        raise ManifestError(f"{root}: expected lists such as splits/wave_test_split{split}.txt")
+    wanted = {"test": "2", "train": "1"}[part]
+    found = [
+        _row(root, out, file.name.removesuffix(f"_test_split{split}.txt"), Path(words[0]).stem, part)
+        for file in lists
+        for words in (line.split() for line in file.read_text(encoding="utf-8").splitlines())
+        if len(words) == 2 and words[1] == wanted
+    ]
+    present = [row for row in found if row is not None]
+    if not present:
+        raise ManifestError(f"{root}: holds frames in Rename_Images and joints in joint_positions of no listed video")
+    yield from present
+
+
+def _row(root: Path, out: Path, action: str, video: str, part: str) -> ManifestRow | None:
+    frames = sorted((root / "Rename_Images" / action / video).glob("*.png"))
+    joints = root / "joint_positions" / action / video / "joint_positions.mat"
+    if not frames or not joints.is_file():
+        return None
+    with Image.open(frames[0]) as image:
+        size = torch.tensor(image.size)
+    try:
+        places = torch.from_numpy(scipy.io.loadmat(str(joints))["pos_img"]).float().permute(2, 1, 0) - 0.5
+    except Exception as error:
+        raise ManifestError(f"{joints}: cannot be read as joints of JHMDB: {error!r}") from error
+    places = places.masked_fill(((places < 0) | (places > size)).any(dim=2, keepdim=True), torch.nan)
+    file = f"keypoints/{action}/{video}.json"
+    write_keypoints(out / file, Keypoints(JOINTS, dict(enumerate(places[: len(frames)]))))
+    row = ManifestRow(
+        id=f"{action}/{video}",
+        uri=frames[0].parent.relative_to(root).as_posix(),
+        media_type="video",
+        split=part,
+        label=action,
+        group=video,
+        duration_seconds=len(frames) / FPS,
+        fps=FPS,
+        num_frames=len(frames),
+        width=int(size[0]),
+        height=int(size[1]),
+    )
+    (moved,) = relocated([row], root, out)
+    moved.extra["keypoints"] = file
+    return moved
+
+
+def main() -> None:
+    """Writes the manifest and the files of keypoints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="folder of JHMDB")
+    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser.add_argument("--split", type=int, choices=(1, 2, 3), default=1)
+    parser.add_argument("--part", choices=("test", "train"), default="test")
+    given = parser.parse_args()
+    out = given.out or given.root / "manifest.jsonl"
+    write_manifest(out, rows(given.root, out.parent, split=given.split, part=given.part))
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

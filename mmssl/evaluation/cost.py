@@ -1,0 +1,50 @@
+"""What an evaluation cost: rows that differ from run to run, so that they are given only where asked for."""
+
+import resource
+import sys
+from collections.abc import Mapping
+
+import torch
+
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.subject import Subject
+
+
+def cost_rows(
+    subject: Subject, evaluation: str, seconds: Mapping[str, float], *, split: str, protocol: str
+) -> list[ReportRow]:
+    """Two rows: mean time a frame, and the most memory that the process has held.
+
+    Args:
+        subject: What was scored.
+        evaluation: Name in `EVALUATIONS`.
+        seconds: Time a frame of each video that was done now.
+        split: The split that was scored.
+        protocol: Of the scores.
+    """
+    protocol = f"{protocol}; {torch.get_num_threads()} threads on {subject.device}"
+    return [
+        subject.row(
+            evaluation,
+            "seconds a frame",
+            sum(seconds.values()) / len(seconds) if seconds else None,
+            protocol=f"{protocol}; wall-clock time with decoding",
+            detail={"sequences": dict(seconds)},
+            split=split,
+            num_items=len(seconds),
+        ),
+        subject.row(
+            evaluation,
+            "peak memory in MiB",
+            peak_memory_mib(),
+            protocol=f"{protocol}; largest resident memory of the process up to the end of the evaluation",
+            split=split,
+            num_items=len(seconds),
+        ),
+    ]
+
+
+def peak_memory_mib() -> float:
+    """Largest resident memory of this process so far, in MiB; earlier work of the same process counts."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,275 @@
+"""Scores an encoder by how well its features carry joints and other points through videos."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mmssl.data.keypoints import Keypoints, read_keypoints
+from mmssl.data.manifest import ManifestRow
+from mmssl.errors import EvaluationError, MmsslError
+from mmssl.evaluation.cost import cost_rows
+from mmssl.evaluation.points import box_sides, crw_distances, pck, pck_by_area, tap_vid_shares
+from mmssl.evaluation.propagation import describe_preset, rows_with, split_name
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.subject import Subject
+from mmssl.media.image import read_index_png
+from mmssl.media.video import open_video
+from mmssl.progress import Progress
+from mmssl.propagation.points import SIGMA_CELLS, propagate_points
+from mmssl.propagation.presets import Preset
+from mmssl.propagation.video import find_preset
+
+ALPHAS = (0.1, 0.2)
+
+METRICS = (
+    *(f"pck@{alpha}" for alpha in ALPHAS),
+    *(f"pck_crw@{alpha}" for alpha in ALPHAS),
+    "pck_badja@0.2",
+    "delta_avg",
+)
+
+
+def keypoints(
+    subject: Subject,
+    *,
+    preset: str = "dino",
+    temperature: float | None = None,
+    short_side: int | None = None,
+    square: bool = False,
+    queries: Literal["first", "each"] = "first",
+    sigma_cells: float = SIGMA_CELLS,
+    split: str | None = None,
+    batch_size: int = 4,
+    report_seconds: bool = False,
+) -> list[ReportRow]:
+    """Carries each video's first annotated joints through it and compares with the other annotated frames.
+
+    Rows of the manifest without `keypoints` in `extra` take no part; a video that cannot be scored is named, with the
+    reason, in every row's `detail`. Metrics:
+
+    - `pck@a`: nearer than a times the longer side of the box around the animal's annotated joints in that frame; over
+      all joints of all frames.
+    - `pck_crw@a`: CRW's: at most a x 0.6 x the diagonal of the box, joints that were not found left out; mean over joints.
+    - `pck_badja@0.2`: nearer than 0.2 times the root of the mask's area; where the row has `masks`; mean over videos.
+    - `delta_avg`: share nearer than 1, 2, 4, 8, 16 pixels at 256 x 256, averaged; mean over videos.
+
+    Args:
+        subject: Its encoder and its manifest.
+        preset: Name in `PRESETS`.
+        temperature: In place of the preset's.
+        short_side: Pixels, in place of the preset's.
+        square: Whether frames are squashed to a square of `short_side`, as the field does on JHMDB.
+        queries: `first`: points of the first annotated frame, and no others; `each`: every point from the first frame that
+            it is annotated on, as TAP-Vid has it.
+        sigma_cells: Width of the Gaussian that a joint is drawn as.
+        split: Rows of this split only; None for all.
+        batch_size: Frames encoded together.
+        report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
+
+    Returns:
+        The metrics, then the same for the joints' first places in every frame (`identity`); None where undefined.
+
+    Raises:
+        EvaluationError: If there is no manifest, or no row of it has keypoints.
+        ConfigError: If there is no such preset.
+
+    Source:
+        Jabri et al. 2020, arXiv:2006.14613, section 4.2; see `mmssl.evaluation.points` for each measure.
+    """
+    settings = find_preset(preset)
+    settings = replace(
+        settings,
+        temperature=settings.temperature if temperature is None else temperature,
+        short_side=settings.short_side if short_side is None else short_side,
+    )
+    rows = rows_with("keypoints", subject, split)
+    subject.encoder.encoder.to(subject.device)
+    run = _Run(subject, settings, square, queries, sigma_cells, batch_size)
+    scored: dict[str, _Scored] = {}
+    failed: dict[str, str] = {}
+    with Progress("keypoints", len(rows), unit="videos") as progress:
+        for row in rows:
+            try:
+                scored[row.id] = run.score(row)
+            except MmsslError as error:
+                failed[row.id] = str(error)
+            progress.advance()
+    shape = "squashed to a square of that side" if square else "whole frames"
+    protocol = f"{describe_preset(preset, settings)}; {shape}; joints as Gaussians of {sigma_cells:g} cells; " + (
+        "first annotated frame's joints given" if queries == "first" else "each point given where first annotated"
+    )
+
+    def report(tracks: dict[str, _Track], protocol: str, baseline: str | None) -> list[ReportRow]:
+        pooled = _metrics(tracks.values())
+        videos = {key: _metrics([track]) for key, track in tracks.items()}
+        return [
+            subject.row(
+                "keypoints",
+                metric,
+                pooled[metric],
+                split=split_name(rows),
+                num_items=sum(int((~track.truth.isnan().any(dim=2)).sum()) for track in tracks.values()),
+                protocol=protocol,
+                encoder=baseline,
+                detail={"sequences": {key: values[metric] for key, values in videos.items()}, "failed": failed},
+            )
+            for metric in METRICS
+        ]
+
+    lines = report({key: item.encoder for key, item in scored.items()}, protocol, None)
+    if report_seconds:
+        seconds = {key: item.seconds_per_frame for key, item in scored.items()}
+        lines += cost_rows(subject, "keypoints", seconds, split=split_name(rows), protocol=protocol)
+    copied = "the given joints at the same place in every frame; scored as the encoders are"
+    return lines + report({key: item.identity for key, item in scored.items()}, copied, "identity")
+
+
+@dataclass(frozen=True)
+class _Track:
+    """Points found and true ones, NaN where nothing is scored; all that are annotated; area of the mask of each frame.
+
+    `groups` are the points of each animal.
+    """
+
+    names: tuple[str, ...]
+    groups: list[Tensor]
+    predicted: Float[Tensor, "frames points 2"]
+    truth: Float[Tensor, "frames points 2"]
+    annotated: Float[Tensor, "frames points 2"]
+    areas: Float[Tensor, " frames"]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    encoder: _Track
+    identity: _Track
+    seconds_per_frame: float
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What holds for all videos of one call."""
+
+    subject: Subject
+    preset: Preset
+    square: bool
+    queries: str
+    sigma_cells: float
+    batch_size: int
+
+    def score(self, row: ManifestRow) -> _Scored:
+        """Follows one video's points.
+
+        Raises:
+            MmsslError: If that cannot be done.
+        """
+        manifest = self.subject.manifest
+        assert manifest is not None
+        if row.status != "ok":
+            raise EvaluationError(f"rejected: {row.error_type}: {row.error_message}")
+        if row.start is not None or row.end is not None:
+            raise EvaluationError("is a segment of a file; keypoints belong to the frames of whole files")
+        path = manifest.path.parent / str(row.extra["keypoints"])
+        given = read_keypoints(path)
+        starts = start_points(given, each=self.queries == "each")
+        if not starts or max(given.frames) <= min(starts):
+            raise EvaluationError(f"{path}: needs joints on two frames at least")
+        with open_video(manifest.resolve(row)) as source:
+            size = source.size
+            if max(given.frames) >= source.num_frames:
+                raise EvaluationError(f"{path}: names frame {max(given.frames)} of {source.num_frames} frames")
+            began = time.perf_counter()
+            found = {
+                index: points
+                for index, points, _ in propagate_points(
+                    source,
+                    starts,
+                    encoder=self.subject.encoder.encoder.eval(),
+                    preset=self.preset,
+                    stop=max(given.frames) + 1,
+                    encoded=(self.preset.short_side,) * 2 if self.square else None,
+                    sigma_cells=self.sigma_cells,
+                    batch_size=self.batch_size,
+                )
+                if index in given.frames
+            }
+            seconds = (time.perf_counter() - began) / (max(given.frames) + 1 - min(starts))
+        scored = [index for index in found if index > min(starts)]
+        first = torch.full((len(given.names),), max(found) + 1)
+        copied = torch.full((len(given.names), 2), torch.nan)
+        for index, points in starts.items():
+            which = ~points.isnan().any(dim=1)
+            first[which], copied[which] = index, points[which]
+        annotated = torch.stack([given.frames[index] for index in scored])
+        unscored = torch.tensor(scored)[:, None] <= first
+        truth = annotated.masked_fill(unscored[..., None], torch.nan)
+        areas = mask_areas(manifest.path.parent / str(row.extra["masks"]), scored) if row.extra.get("masks") else None
+        areas = torch.full((len(scored),), torch.nan) if areas is None else areas
+        predicted = torch.stack([found[index] for index in scored])
+        track = _Track(given.names, given.groups(), predicted, truth, annotated, areas, size)
+        return _Scored(track, replace(track, predicted=copied.expand(len(scored), -1, -1)), seconds)
+
+
+def start_points(given: Keypoints, *, each: bool) -> dict[int, Float[Tensor, "points 2"]]:
+    """The points to follow from each start frame: those of the first frame that has any, or each from its own first."""
+    starts: dict[int, Tensor] = {}
+    seen = torch.zeros(len(given.names), dtype=torch.bool)
+    for index, points in sorted(given.frames.items()):
+        fresh = ~points.isnan().any(dim=1) & ~seen
+        if bool(fresh.any()) and (each or not starts):
+            starts[index] = points.masked_fill(~fresh[:, None], torch.nan)
+            seen |= fresh
+    return starts
+
+
+def mask_areas(folder: Path, frames: Iterable[int]) -> Float[Tensor, " frames"]:
+    """Pixels that are not background in the mask of each frame; NaN where there is no mask."""
+    files = [folder / f"{frame:05}.png" for frame in frames]
+    return torch.tensor([float((read_index_png(file) > 0).sum()) if file.is_file() else torch.nan for file in files])
+
+
+def _metrics(tracks: Iterable[_Track]) -> dict[str, float | None]:
+    """The `METRICS` of some videos together."""
+    tracks = list(tracks)
+    values: dict[str, float | None] = {}
+    for alpha in ALPHAS:
+        hits = [
+            pck(
+                track.predicted[:, points],
+                track.truth[:, points],
+                alpha=alpha,
+                boxes=box_sides(track.annotated[:, points]),
+            )
+            for track in tracks
+            for points in track.groups
+        ]
+        values[f"pck@{alpha}"] = _mean(torch.cat(hits).double().tolist() if hits else [])
+        values[f"pck_crw@{alpha}"] = _mean_over_joints(tracks, alpha)
+    badja = [pck_by_area(track.predicted, track.truth, track.areas) for track in tracks]
+    values["pck_badja@0.2"] = _mean([float(hits.float().mean()) for hits in badja if len(hits)])
+    shares = [tap_vid_shares(track.predicted, track.truth, size=track.size).mean() for track in tracks]
+    values["delta_avg"] = _mean([float(share) for share in shares if not share.isnan()])
+    return values
+
+
+def _mean_over_joints(tracks: Iterable[_Track], alpha: float) -> float | None:
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for track in tracks:
+        for points in track.groups:
+            distances = crw_distances(track.predicted[:, points], track.truth[:, points])
+            for column, point in enumerate(points.tolist()):
+                known = distances[:, column][~distances[:, column].isnan()]
+                hits[track.names[point]] += (known <= alpha).tolist()
+    return _mean([sum(joint) / len(joint) for joint in hits.values() if joint])
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
