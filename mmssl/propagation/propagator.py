@@ -5,12 +5,8 @@ from collections import deque
 from jaxtyping import Float
 from torch import Tensor
 
-<<<<<<< HEAD
 from mmssl.functional.affinity import Window, normalize_features, propagate_normalized
-=======
-from mmssl.functional.affinity import normalize_features, propagate_normalized
 from mmssl.functional.affinity_each_frame import propagate_each_frame
->>>>>>> evals2
 from mmssl.propagation.presets import Preset
 
 
@@ -47,11 +43,7 @@ class Propagator:
         """
         if self._first is None and labels is None:
             raise ValueError("the first frame needs labels")
-<<<<<<< HEAD
         features = self.prepare(features)
-=======
-        features = features.detach().float() if self.preset.each_frame else normalize_features(features[None])[0]
->>>>>>> evals2
         if self._first is not None and features.shape != self._first[0].shape:
             raise ValueError(f"features are {tuple(features.shape)}, the first frame's {tuple(self._first[0].shape)}")
         labels = self.predict(features) if labels is None else labels.detach().float()
@@ -59,8 +51,8 @@ class Propagator:
         return labels
 
     def prepare(self, features: Float[Tensor, "dim h w"]) -> Float[Tensor, "dim h w"]:
-        """Features as `predict` and `remember` take them: normalized."""
-        return normalize_features(features[None])[0]
+        """Features as `predict` and `remember` take them: normalized, unless the preset takes dot products."""
+        return features.detach().float() if self.preset.each_frame else normalize_features(features[None])[0]
 
     def predict(
         self, features: Float[Tensor, "dim h w"], *, first_window: Window | None = None
@@ -74,10 +66,7 @@ class Propagator:
         assert self._first is not None
         missing = self.preset.previous_frames - len(self._previous) if self.preset.pad_with_first else 0
         previous = [self._first] * missing + list(self._previous)
-<<<<<<< HEAD
         context = [self._first, *self._anchors, *previous]
-=======
-        context = [self._first, *previous]
         if self.preset.each_frame:
             return propagate_each_frame(
                 features,
@@ -86,7 +75,6 @@ class Propagator:
                 top_k=self.preset.top_k,
                 temperature=self.preset.temperature,
             )
->>>>>>> evals2
         return propagate_normalized(
             features,
             [keys for keys, _ in context],
