@@ -23,7 +23,7 @@ from mmssl.propagation.rows import from_line
 from mmssl.propagation.segments import Group, Segment
 from mmssl.propagation.state import State
 from mmssl.propagation.streaming import InOrder
-from mmssl.propagation.walk import FADED, FrameEncoder, Step, Walk
+from mmssl.propagation.walk import FADED, FADED_POINT, FrameEncoder, Step, Walk
 
 QUEUE_FRAMES = 8
 """Frames whose results may wait to be written."""
@@ -216,7 +216,8 @@ class Carrier:
         )
         if step.signs is None:
             return Carried(step.index, fused, None, lambda channel: "")
-        fused[fused.amax(dim=(1, 2)) < FADED] = 0
+        faded = torch.where(self._channels.are_points, FADED_POINT, FADED)
+        fused[fused.amax(dim=(1, 2)) < faded] = 0
         signs = step.signs
 
         def reason(channel: int) -> str:

@@ -74,6 +74,13 @@ class Channels:
         return max((place.stop for place in self.of_object.values()), default=0)
 
     @cached_property
+    def are_points(self) -> Bool[Tensor, " channels"]:
+        """Which channels are heat maps of points."""
+        points = torch.ones(self.count, dtype=torch.bool)
+        points[: self.num_regions + sum(each.kind == "box" for each in self.objects)] = False
+        return points
+
+    @cached_property
     def _scale(self) -> Float[Tensor, " 2"]:
         """Encoded pixels per pixel of the video, in x and y."""
         return torch.tensor([self.encoded[1] / self.size[1], self.encoded[0] / self.size[0]])

@@ -17,9 +17,9 @@ def fuse(
     """Weighted mean of two passes; a pass speaks only of the objects that are seen on its labeled frame.
 
     The weight of a pass is its confidence over the square of its distance, for each channel by itself: drift grows with
-    the distance, and the inverse of its variance is the best weight. An object that only one labeled
-    frame shows is carried by that pass alone until it fades: it begins, or ends, there; the other pass gives way to it. The confidence is the
-    weighted mean too, less up to a half of it where the passes disagree.
+    the distance, and the inverse of its variance is the best weight. An object that only one labeled frame shows is
+    carried by that pass alone until it fades: it begins, or ends, there; the other pass gives way to it. The confidence is
+    the weighted mean too, less up to a half of it where the passes disagree.
 
     Args:
         forward: Labels of the forward pass.

@@ -35,6 +35,9 @@ FADED = 0.15
 FOUND = 0.5
 """A lost channel is back once its peak reaches this."""
 
+FADED_POINT, FOUND_POINT = 0.02, 0.25
+"""The same for heat maps, which spread on even ground without losing their place."""
+
 
 class FrameEncoder:
     """An encoder together with the size at which it sees the frames of one video.
@@ -182,7 +185,9 @@ class Walk:
     def _settle(self, labels: Float[Tensor, "channels h w"], lost: Tensor) -> Float[Tensor, "channels h w"]:
         """Empties channels that have faded, or are lost and not found; what masks lose goes to the background."""
         peaks = labels.amax(dim=(1, 2)).cpu()
-        empty = torch.where(lost, peaks < FOUND, peaks < FADED) & self._present
+        points = self._channels.are_points
+        faded, found = torch.where(points, FADED_POINT, FADED), torch.where(points, FOUND_POINT, FOUND)
+        empty = torch.where(lost, peaks < found, peaks < faded) & self._present
         regions = self._channels.num_regions
         empty[:regions][:1] = False
         if not bool(empty.any()):
