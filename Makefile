@@ -49,7 +49,9 @@ format: setup ## Format the code
 check: lint test ## All that must hold before a commit lands
 
 benchmarks: setup ## The timed comparisons; leave the machine alone meanwhile
-	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in clip_store manifest propagation training_step; do \
+		echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
+	@if [ -n "$$MMSSL_DATA" ]; then echo "== decode"; $(BIN)/python tests/benchmarks/decode.py --videos "$$MMSSL_DATA/videos"; fi
 
 docs: setup ## The documents' tables anew, from the rows in docs/results
 	$(BIN)/python -m mmssl.report.documents README.md docs/*.md
