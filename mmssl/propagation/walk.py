@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmssl.errors import CheckpointError
-from mmssl.functional.affinity import Window
+from mmssl.functional.affinity import Window, normalize_features
 from mmssl.media.video import VideoFile
 from mmssl.media.video_file import Size
 from mmssl.models.encoder import Encoder
@@ -168,10 +168,14 @@ class Walk:
         signs = None
         if not self._plain:
             labels = self._settle(labels, lost)
+            now, before, labeled = (
+                (normalize_features(keys[None])[0], values)
+                for keys, values in ((features, labels), propagator.oldest, propagator.first)
+            )
             signs = evidence(
-                now=(features, labels),
-                before=propagator.oldest,
-                labeled=propagator.first,
+                now=now,
+                before=before,
+                labeled=labeled,
                 winners=self._channels.winners(labels),
                 steps=place,
                 window=preset.window,
