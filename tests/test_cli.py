@@ -67,9 +67,17 @@ def test_interrupted_is_exit_130() -> None:
         "run.run_recipe = wait\n"
         "from mmssl.cli import main; main()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, "run", "x"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, "run", "x"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)

@@ -8,7 +8,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from mmssl.config import digest
-from mmssl.errors import ManifestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,3 @@ class SubsetClips:
     def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
         """The clips at some positions of the subset."""
         return self._source.clips([self._indices[index] for index in indices], epoch=epoch)
-
-
-def of_split(source: ClipSource, split: str) -> SubsetClips:
-    """The clips of one split.
-
-    Raises:
-        ManifestError: If there are none.
-    """
-    indices = [index for index, item in enumerate(source.items) if item.split == split]
-    if not indices:
-        known = sorted({str(item.split) for item in source.items})
-        raise ManifestError(f"no clip is of split {split!r}; splits are {known}")
-    return SubsetClips(source, indices)

@@ -1,29 +1,89 @@
 """The clips that a stage reads: those of a decode stage, all or some of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from jaxtyping import UInt8
-from torch import Tensor
-
-from mmssl.config import digest
+from mmssl.config import Choice, Spec, build
 from mmssl.data.clip_store import ClipStore
-from mmssl.data.dataset import ClipItem, ClipSource
-from mmssl.data.manifest import Manifest
+from mmssl.data.dataset import ClipSource, SubsetClips
+from mmssl.data.decode_task import DecodeTask
+from mmssl.data.decoded_clips import DecodedClips
+from mmssl.data.manifest import Manifest, read_manifest, write_manifest
 from mmssl.errors import StageError
+from mmssl.files import atomic_file
+from mmssl.media.sampling import SAMPLERS
 from mmssl.stages.record import read_record
 
 STORE = "store"
+ON_THE_FLY = "on_the_fly.json"
+ROWS = "rows.jsonl"
+
+SAMPLER_CHOICE = Choice(SAMPLERS, "sampler", provided=("num_frames",))
 
 
-def open_clips(folder: Path) -> ClipStore:
+def open_clips(folder: Path, *, workers: int = 0) -> ClipStore | DecodedClips:
     """The clips of a decode stage's folder, or of a clip store's own.
+
+    Args:
+        folder: Of the stage or the store.
+        workers: Processes that decode, where the stage stored nothing.
 
     Raises:
         ClipStoreError: If the folder holds none.
     """
-    return ClipStore(folder / STORE if (folder / STORE).is_dir() else folder)
+    if not (folder / ON_THE_FLY).is_file():
+        return ClipStore(folder / STORE if (folder / STORE).is_dir() else folder)
+    facts = json.loads((folder / ON_THE_FLY).read_text(encoding="utf-8"))
+    height, width = facts["size"]
+    return DecodedClips(
+        read_manifest(folder / ROWS),
+        num_frames=facts["num_frames"],
+        size=(height, width),
+        sampler=build(facts["sampler"], SAMPLER_CHOICE, num_frames=facts["num_frames"]),
+        seed=facts["seed"],
+        workers=workers,
+        time_limit_seconds=facts["time_limit_seconds"],
+        memory_limit_bytes=facts["memory_limit_bytes"],
+    )
+
+
+@contextmanager
+def opened_clips(folder: Path, *, workers: int) -> Iterator[ClipSource]:
+    """`open_clips` for a block, after which no worker is left."""
+    clips = open_clips(folder, workers=workers)
+    try:
+        yield clips
+    finally:
+        if isinstance(clips, DecodedClips):
+            clips.close()
+
+
+def describe_clips(
+    folder: Path,
+    tasks: Sequence[DecodeTask],
+    *,
+    sampler: Spec | str,
+    num_frames: int,
+    size: tuple[int, int],
+    seed: int,
+    time_limit_seconds: float,
+    memory_limit_bytes: int,
+) -> None:
+    """Writes down which clips `open_clips` is to decode when they are asked for."""
+    write_manifest(folder / ROWS, [replace(task.row, uri=str(task.path.resolve())) for task in tasks])
+    facts = {
+        "sampler": sampler,
+        "num_frames": num_frames,
+        "size": size,
+        "seed": seed,
+        "time_limit_seconds": time_limit_seconds,
+        "memory_limit_bytes": memory_limit_bytes,
+    }
+    with atomic_file(folder / ON_THE_FLY) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def dataset_name(folder: Path) -> str:
@@ -31,37 +91,6 @@ def dataset_name(folder: Path) -> str:
     manifests = read_record(folder).get("settings", {}).get("manifest", [])
     names = [Manifest(Path(file), ()).name for file in ([manifests] if isinstance(manifests, str) else manifests)]
     return " + ".join(names) or folder.name
-
-
-@dataclass(frozen=True, eq=False)
-class Subset:
-    """Some clips of a source, as a source.
-
-    Args:
-        source: The whole.
-        positions: Of the clips in it.
-    """
-
-    source: ClipSource
-    positions: Sequence[int]
-
-    @property
-    def items(self) -> Sequence[ClipItem]:
-        """One for each clip."""
-        items = self.source.items
-        return [items[position] for position in self.positions]
-
-    @property
-    def digest(self) -> str:
-        """Names the content."""
-        return digest([self.source.digest, list(self.positions)])
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
-        """The clips at some positions of the subset."""
-        return self.source.clips([self.positions[index] for index in indices], epoch=epoch)
 
 
 def of_splits(source: ClipSource, splits: Sequence[str] | None) -> ClipSource:
@@ -77,4 +106,4 @@ def of_splits(source: ClipSource, splits: Sequence[str] | None) -> ClipSource:
         raise StageError(
             f"no clip is of a split among {splits or ['train', 'none']}; the clips' splits are {known}; set splits"
         )
-    return source if len(positions) == len(source) else Subset(source, positions)
+    return source if len(positions) == len(source) else SubsetClips(source, positions)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mmssl.config import Choice, Spec, build
+from mmssl.config import Spec, build
 from mmssl.data.clip_store import ClipStore, ClipStoreWriter
 from mmssl.data.dataset import ClipItem
 from mmssl.data.decode_task import DecodeTask, decode_task
@@ -18,18 +18,16 @@ from mmssl.data.manifest import ManifestRow, read_manifest
 from mmssl.errors import ManifestError, StageError
 from mmssl.files import atomic_file
 from mmssl.media.clip import Clip
-from mmssl.media.sampling import SAMPLERS
 from mmssl.media.worker_pool import WorkerPool
 from mmssl.progress import Progress
 from mmssl.report.section import Reject
-from mmssl.stages.clips import STORE
+from mmssl.stages.clips import SAMPLER_CHOICE, STORE, describe_clips
 from mmssl.stages.context import Input, RunContext
-from mmssl.stages.decode_section import write_decode_section
+from mmssl.stages.decode_section import write_decode_section, write_on_the_fly_section
 
 REJECTS = "rejects.jsonl"
 SHOWN_REJECTS = 3
 
-SAMPLER_CHOICE = Choice(SAMPLERS, "sampler", provided=("num_frames",))
 ManifestFile = Annotated[Path, Input()]
 
 
@@ -45,6 +43,7 @@ def decode(
     memory_limit_gib: Annotated[float, Field(gt=0)] = 4.0,
     max_reject_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5,
     rows_per_shard: Annotated[int, Field(gt=0)] = 64,
+    on_the_fly: bool = False,
 ) -> None:
     """Decodes clips from a manifest's rows to a store that is read at the speed of memory.
 
@@ -59,6 +58,8 @@ def decode(
         memory_limit_gib: A row that takes more is rejected.
         max_reject_fraction: The stage fails where more than this part of the rows is rejected.
         rows_per_shard: Rows whose clips share a file; the unit that an interrupted run goes on with.
+        on_the_fly: Store nothing: the stages below decode each clip when they need it, one a row, and training samples
+            anew in every epoch. Saves the disk and costs time; a file that fails then stops the stage that needs it.
 
     Raises:
         ManifestError: If a manifest cannot be read or ids stand twice.
@@ -67,6 +68,22 @@ def decode(
     tasks = read_tasks([manifest] if isinstance(manifest, Path) else manifest)
     shards = [tasks[start : start + rows_per_shard] for start in range(0, len(tasks), rows_per_shard)]
     shape = (size, size) if isinstance(size, int) else size
+    memory_limit_bytes = int(memory_limit_gib * 2**30)
+    if on_the_fly:
+        describe_clips(
+            out,
+            tasks,
+            sampler=sampler,
+            num_frames=num_frames,
+            size=shape,
+            seed=context.seed,
+            time_limit_seconds=time_limit_seconds,
+            memory_limit_bytes=memory_limit_bytes,
+        )
+        known = [_rejected_before(task.row) for task in tasks if task.row.status != "ok"]
+        _write_rejects(out / REJECTS, known)
+        write_on_the_fly_section(out, [task.row for task in tasks], known)
+        return
     store = out / STORE
     writer = ClipStoreWriter(store, num_frames=num_frames, size=shape)
     function = partial(
@@ -80,7 +97,7 @@ def decode(
         function,
         workers=context.workers,
         time_limit_seconds=time_limit_seconds,
-        memory_limit_bytes=int(memory_limit_gib * 2**30),
+        memory_limit_bytes=memory_limit_bytes,
     )
     missing = [number for number in range(len(shards)) if not writer.is_done(number)]
     with pool, Progress("decode", len(tasks), unit="rows") as progress:

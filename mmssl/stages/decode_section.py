@@ -6,7 +6,7 @@ from pathlib import Path
 from mmssl.data.clip_store import ClipStore
 from mmssl.data.manifest import ManifestRow
 from mmssl.report.pictures import sample_strips
-from mmssl.report.section import Reject, Rejects, Section, Table, write_section
+from mmssl.report.section import Reject, Rejects, Section, Table, Text, write_section
 
 
 def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> None:
@@ -32,5 +32,15 @@ def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow
         Table(("split", "clips"), tuple(by_split), title="Splits"),
         Rejects(tuple(rejects), len(rows)),
         sample_strips(out, clips),
+    )
+    write_section(out, Section("Clips", blocks))
+
+
+def write_on_the_fly_section(out: Path, rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> None:
+    """Writes `section.json` of a decode stage that stores nothing."""
+    blocks = (
+        Text("Nothing is stored: each clip is decoded when a stage needs it, one a row."),
+        Table(("what", "value"), (("rows", len(rows)), ("rejected rows", len(rejects)))),
+        Rejects(tuple(rejects), len(rows)),
     )
     write_section(out, Section("Clips", blocks))

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, SubsetClips
 from mmssl.evaluation.evaluate import folder_name
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.report.section import Section, Table, write_section
 from mmssl.retrieval.embeddings import COLUMNS, RECORD, EmbeddingTable, embed_clips
-from mmssl.stages.clips import Subset, open_clips
+from mmssl.stages.clips import open_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.folder import remove
 
@@ -81,7 +81,7 @@ def _embed_in_parts(
         part = folder / PARTS / f"{start:09}"
         if not (part / RECORD).exists():
             positions = range(start, min(start + clips_per_part, len(source)))
-            embed_clips(loaded, Subset(source, positions), batch_size=batch_size).save(part)
+            embed_clips(loaded, SubsetClips(source, positions), batch_size=batch_size).save(part)
         parts.append(EmbeddingTable.load(part))
     return replace(joined(parts), source_digest=source.digest)
 

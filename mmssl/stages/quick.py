@@ -19,7 +19,7 @@ from mmssl.media.probe import probe
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.retrieval.index import RECORD, Index
 from mmssl.stages import STAGES
-from mmssl.stages.decode import SAMPLER_CHOICE
+from mmssl.stages.clips import SAMPLER_CHOICE
 from mmssl.stages.graph import read_graph
 from mmssl.stages.run import RUN_FILE, read_run, run
 

@@ -8,7 +8,7 @@ import torch
 from mmssl.config import Spec, build, normalized
 from mmssl.models import ENCODER_CHOICE
 from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
-from mmssl.stages.clips import of_splits, open_clips
+from mmssl.stages.clips import of_splits, opened_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.train_section import write_train_section
 from mmssl.training.loop import train as run_training
@@ -39,22 +39,25 @@ def train(
         view: What the objective sees of a clip; the objective's own where not given.
         splits: Of the clips to train on; `train` and clips of no split where not given.
     """
-    source = of_splits(open_clips(clips), splits)
-    encoder_spec, objective_spec = normalized(encoder), normalized(objective)
-    view_spec = normalized(view if view is not None else OBJECTIVES[objective_spec["name"]].default_view)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(context.seed)
-        network = build(encoder_spec, ENCODER_CHOICE)
-        method = build(objective_spec, OBJECTIVE_CHOICE, encoder=network)
-    make_view = build(view_spec, VIEW_CHOICE)
-    run_training(
-        method,
-        make_view,
-        source,
-        out=out,
-        settings=training,
-        seed=context.seed,
-        encoder_spec=encoder_spec,
-        facts={"objective": objective_spec, "view": view_spec, "recipe_digest": context.recipe_digest},
-    )
-    write_train_section(out, method, make_view, source, title=f"Training: {objective_spec['name']}", seed=context.seed)
+    with opened_clips(clips, workers=context.workers) as all_clips:
+        source = of_splits(all_clips, splits)
+        encoder_spec, objective_spec = normalized(encoder), normalized(objective)
+        view_spec = normalized(view if view is not None else OBJECTIVES[objective_spec["name"]].default_view)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.seed)
+            network = build(encoder_spec, ENCODER_CHOICE)
+            method = build(objective_spec, OBJECTIVE_CHOICE, encoder=network)
+        make_view = build(view_spec, VIEW_CHOICE)
+        run_training(
+            method,
+            make_view,
+            source,
+            out=out,
+            settings=training,
+            seed=context.seed,
+            encoder_spec=encoder_spec,
+            facts={"objective": objective_spec, "view": view_spec, "recipe_digest": context.recipe_digest},
+        )
+        write_train_section(
+            out, method, make_view, source, title=f"Training: {objective_spec['name']}", seed=context.seed
+        )

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mmssl.data.clip_store import ClipStore, ClipStoreWriter
-from mmssl.data.dataset import ClipItem, SubsetClips, of_split
-from mmssl.errors import ClipStoreError, ManifestError
+from mmssl.data.dataset import ClipItem, SubsetClips
+from mmssl.errors import ClipStoreError
 from mmssl.media.clip import Clip
 
 SHAPE = (2, 3, 4, 6)
@@ -145,11 +145,9 @@ def test_a_position_outside_is_refused(tmp_path: Path) -> None:
 
 def test_subset_maps_positions(tmp_path: Path) -> None:
     store = write(tmp_path, [make_clips(5)])
-    subset = of_split(store, "train")
+    subset = SubsetClips(store, [1, 3])
     assert [item.id for item in subset.items] == ["row1#0", "row3#0"]
     assert torch.equal(subset.clips([1, 0]), store.clips([3, 1]))
     assert len(subset) == 2
     assert subset.digest != store.digest
-    assert subset.digest == SubsetClips(store, [1, 3]).digest
-    with pytest.raises(ManifestError, match=r"no clip is of split 'test'; splits are \['None', 'train'\]"):
-        of_split(store, "test")
+    assert subset.digest != SubsetClips(store, [3, 1]).digest

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,10 +137,15 @@ def test_no_process_is_left_behind() -> None:
 
 
 def _interrupted(results: Iterator[object]) -> None:
-    """Waits for results and is interrupted from the keyboard meanwhile."""
-    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
-    list(results)
+    """Waits for results and is interrupted from the keyboard meanwhile, also where this process was told to ignore that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        list(results)
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:

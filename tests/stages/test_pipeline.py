@@ -201,3 +201,15 @@ def test_too_many_rejects_stop_the_run(small_recipe: Path, tmp_path: Path) -> No
             out=tmp_path / "out",
             until="clips",
         )
+
+
+def test_training_on_clips_decoded_on_the_fly_is_the_same_for_any_number_of_workers(
+    small_recipe: Path, tmp_path: Path
+) -> None:
+    for workers in (1, 2):
+        run_recipe(small_recipe, ["clips.on_the_fly=true"], out=tmp_path / str(workers), until="color", workers=workers)
+    one, two = content(tmp_path / "1"), content(tmp_path / "2")
+    assert one == two
+    assert "color/checkpoint/encoder.safetensors" in one
+    assert not (tmp_path / "1/clips/store").exists()
+    assert (tmp_path / "1/clips/rejects.jsonl").read_text() == ""
