@@ -62,22 +62,15 @@ def test_wrong_usage_is_exit_2() -> None:
 
 def test_interrupted_is_exit_130() -> None:
     script = (
-        "import time, mmssl.stages.run as run\n"
+        "import signal, time, mmssl.stages.run as run\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait(*arguments, **options): print('ready', flush=True); time.sleep(60)\n"
         "run.run_recipe = wait\n"
         "from mmssl.cli import main; main()"
     )
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, "run", "x"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "run", "x"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
