@@ -1,18 +1,17 @@
 """Weighted k-nearest-neighbour classification of frozen embeddings."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from mmssl.errors import EvaluationError
+from mmssl.evaluation.classification import constant_answers, shown_tops
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.index import Index
 
-MIN_CLASSES_FOR_TOP5 = 5
 NO_NEIGHBOR = -1
 QUERIES_PER_SEARCH = 1024
 
@@ -95,13 +94,13 @@ def knn(
         num_voters = (neighbor_classes[:, :k] != NO_NEIGHBOR).sum(axis=1)
         detail = {**facts, "num_capped": int((num_voters < k).sum())}
         protocol = _protocol(task, detail, k, temperature, exclude_same_group=exclude_same_group)
-        for top in (1, 5) if len(classes) >= MIN_CLASSES_FOR_TOP5 else (1,):
+        for top in shown_tops(len(classes)):
             right = float((ranking[:, :top] == query_classes[:, None]).any(axis=1).mean())
             metric, size = f"top{top}@k={k}", len(task.queries)
             scores.append(
                 subject.row("knn", metric, right, split=task.split, num_items=size, protocol=protocol, detail=detail)
             )
-            for name, value, sentence in _constant_answers(query_classes, gallery_classes, classes, top):
+            for name, value, sentence in constant_answers(query_classes, gallery_classes, classes, top):
                 baselines.append(
                     subject.row("knn", metric, value, split=task.split, num_items=size, protocol=sentence, encoder=name)
                 )
@@ -197,21 +196,6 @@ def _num_without_own_class(
     pairs = np.unique(np.stack([gallery_classes, barred]), axis=1)
     groups_of_class = np.bincount(pairs[0])
     return int((groups_of_class[query_classes] == 1).sum())
-
-
-def _constant_answers(
-    query_classes: Int[np.ndarray, " queries"],
-    gallery_classes: Int[np.ndarray, " gallery"],
-    classes: list[str],
-    top: int,
-) -> Iterator[tuple[str, float, str]]:
-    """What answers that do not look at the clip score: name, value, protocol."""
-    yield "chance", min(top, len(classes)) / len(classes), f"A guess among {len(classes)} classes with equal odds."
-    counts = np.bincount(gallery_classes, minlength=len(classes))
-    frequent = np.argsort(-counts, kind="stable")[:top]
-    share = float(np.isin(query_classes, frequent).mean())
-    names = ", ".join(classes[place] for place in frequent)
-    yield "majority", share, f"The answer is always what is most frequent among the clips that vote: {names}."
 
 
 def _protocol(task: _Task, detail: dict[str, int], k: int, temperature: float, *, exclude_same_group: bool) -> str:

@@ -9,33 +9,8 @@ import pytest
 
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.knn import knn, weighted_votes
-from mmssl.evaluation.report_row import ReportRow
-from mmssl.evaluation.subject import Subject
-from mmssl.models.loading import load_encoder
 from mmssl.retrieval.embeddings import EmbeddingTable
-
-
-def table_of(embeddings: np.ndarray, **columns: tuple) -> EmbeddingTable:
-    """A table whose clips are each a row and a group of their own, without split, where columns do not say otherwise."""
-    ids = tuple(f"clip{number}" for number in range(len(embeddings)))
-    columns = {"labels": ("a",) * len(ids), "splits": (None,) * len(ids), "groups": ids, **columns}
-    return EmbeddingTable(
-        ids=ids,
-        embeddings=np.asarray(embeddings, np.float32),
-        row_ids=ids,
-        encoder="toy",
-        encoder_digest=load_encoder("pixels").digest,
-        source_digest="clips",
-        **columns,
-    )
-
-
-def subject_of(table: EmbeddingTable) -> Subject:
-    return Subject(encoder=load_encoder("pixels"), dataset="toys", name="toy", tables=(table,), seed=7)
-
-
-def scores(rows: list[ReportRow], encoder: str = "toy") -> dict[str, float | None]:
-    return {row.metric: row.value for row in rows if row.encoder == encoder}
+from tests.evaluation.toys import noisy_table, scores, subject_of, table_of
 
 
 def top1_by_loops(table: EmbeddingTable, k: int, temperature: float, allowed: Callable[[int, int], bool]) -> float:
@@ -54,15 +29,6 @@ def top1_by_loops(table: EmbeddingTable, k: int, temperature: float, allowed: Ca
         right += max(sorted(votes), key=lambda name: votes[name]) == table.labels[query]
         total += 1
     return right / total
-
-
-def noisy_table(count: int = 90, *, splits: bool) -> EmbeddingTable:
-    random = np.random.default_rng(3)
-    classes = random.integers(0, 6, count)
-    embeddings = (np.eye(8)[classes] + random.normal(scale=0.7, size=(count, 8))).astype(np.float32)
-    split = tuple("test" if splits and place % 3 == 0 else "train" for place in range(count))
-    groups = tuple(f"{split[place]}{place // 6}" for place in range(count))
-    return table_of(embeddings, labels=tuple(f"class{number}" for number in classes), splits=split, groups=groups)
 
 
 @pytest.mark.parametrize("k", [1, 5, 30, 500])
