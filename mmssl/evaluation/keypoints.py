@@ -102,7 +102,8 @@ def keypoints(
                 failed[row.id] = str(error)
             progress.advance()
     shape = "squashed to a square of that side" if square else "whole frames"
-    protocol = f"{describe_preset(preset, settings)}; {shape}; joints as Gaussians of {sigma_cells:g} cells; " + (
+    described = describe_preset(preset, settings, stride=subject.encoder.encoder.stride)
+    protocol = f"{described}; {shape}; joints as Gaussians of {sigma_cells:g} cells; " + (
         "first annotated frame's joints given" if queries == "first" else "each point given where first annotated"
     )
 

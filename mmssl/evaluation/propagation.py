@@ -83,7 +83,7 @@ def propagation(
                 failed[row.id] = str(error)
     name = split_name(rows)
     scoring = "first mask given; J and F without the first and last frame, mean over objects"
-    protocol = f"{describe_preset(preset, settings)}; {scoring}"
+    protocol = f"{describe_preset(preset, settings, stride=subject.encoder.encoder.stride)}; {scoring}"
     report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
     if report_seconds:
         seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
@@ -239,16 +239,31 @@ def _values(of: Statistics) -> tuple[float, float, float]:
     return of.mean, of.recall, of.decay
 
 
-def describe_preset(name: str, preset: Preset) -> str:
-    """The settings of a preset as part of a sentence."""
+def describe_preset(name: str, preset: Preset, *, stride: int) -> str:
+    """The settings of a preset as part of a sentence.
+
+    Args:
+        name: Of the preset.
+        preset: Its settings, perhaps changed.
+        stride: Pixels a cell of the encoder.
+    """
     window = asdict(preset.window)
     shape = (
         "whole frame"
         if window["radius"] is None
         else f"{'circle' if window['circular'] else 'square'} of radius {window['radius']:g}"
     )
+    behind = ", ".join(f"t-{step}" for step in range(1, preset.previous_frames + 1, preset.previous_step))
+    frames = f"{preset.previous_frames} previous frames" if preset.previous_step == 1 else f"frames {behind}"
+    lasting = "".join(f", frame {place}" for place in preset.kept_frames)
+    copies = {
+        "joint": f"top-{preset.top_k}",
+        "each_frame": f"top-{preset.top_k} of each frame, dot products, mean over frames",
+        "dilated": f"following the object on frames more than {preset.dilate_beyond} away, all cells, dot products",
+    }[preset.rule]
+    fed_back = ", winners fed back" if preset.is_hard else ""
+    cells = f", cells of {stride} instead of {preset.stride} pixels" if preset.stride not in (None, stride) else ""
     return (
-        f"preset {name}: first and {preset.previous_frames} previous frames, {shape}, "
-        f"top-{preset.top_k}{' of each frame, dot products, mean over frames' if preset.each_frame else ''}, "
-        f"temperature {preset.temperature:g}, {preset.short_side} pixels on the short side"
+        f"preset {name}: first{lasting} and {frames}, {shape}, {copies}, temperature {preset.temperature:g}{fed_back}, "
+        f"{preset.short_side} pixels on the short side{cells}"
     )

@@ -138,7 +138,7 @@ class Carrier:
                         self._timed_submit(writer, self._files.propagated, carried, segment, rows)
                         advance()
                     last = abs(steps[-1].index - start)
-                    kept = list(walk.recent)
+                    kept = walk.memory
                     writer.submit(self._save, rows, f"{work} forward" if forward else f"{work} backward", last, kept)
                 self._add(walk.seconds)
         self._finish(segment)
@@ -148,7 +148,7 @@ class Carrier:
 
     def _walk(self, start: int, stop: int, work: str, *, other: int | None) -> Walk:
         """A walk from a labeled frame, for which the one at the other end of the segment, if any, is context too."""
-        done, recent = self._state.load(work)
+        done, memory = self._state.load(work)
         anchor = None if other is None else (other, self._channels.encode(self._group.frames[other]))
         return Walk(
             self._source,
@@ -161,7 +161,7 @@ class Carrier:
             anchor=anchor,
             plain=self._settings.plain,
             done=done,
-            recent=recent,
+            memory=memory,
         )
 
     def _store_backward(self, segment: Segment, first: int, work: str) -> None:
@@ -175,7 +175,7 @@ class Carrier:
                     file.write(step.labels.half().cpu().numpy().tobytes())
                     file.write(self._confidences(step).numpy().tobytes())
                 file.flush()
-                self._state.save(work, segment.after - steps[-1].index, list(walk.recent))
+                self._state.save(work, segment.after - steps[-1].index, walk.memory)
         self._add(walk.seconds)
 
     @property
@@ -234,9 +234,9 @@ class Carrier:
         known[: self._channels.num_regions][:1] = bool(known[: self._channels.num_regions].any())
         return known
 
-    def _save(self, rows: TextIO, work: str, done: int, recent: list[Tensor]) -> None:
+    def _save(self, rows: TextIO, work: str, done: int, memory: list[Tensor]) -> None:
         rows.flush()
-        self._state.save(work, done, recent)
+        self._state.save(work, done, memory)
 
     def _timed_submit(self, writer: InOrder, call: Callable[..., None], *args: object) -> None:
         began = time.perf_counter()

@@ -74,7 +74,7 @@ def propagate_points(
                         stride=encoder.stride,
                         sigma_cells=sigma_cells,
                     )
-                    runs.append((which, Propagator(preset)))
+                    runs.append((which, Propagator(preset, num_competing=0)))
                     runs[-1][1].step(cells, maps.to(cells))
                     points[which], confidence[which] = given, 1.0
                 yield index, points, confidence

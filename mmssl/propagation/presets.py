@@ -1,6 +1,7 @@
 """Named protocols of label propagation: each says everything that its authors' evaluation fixes."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mmssl.functional.affinity import Window
 
@@ -12,18 +13,26 @@ class Preset:
     Args:
         name: Its key in `PRESETS`.
         source: Where the settings are from.
-        previous_frames: Context frames before the new one, besides the first frame of the video.
+        previous_frames: Frames before the new one that are remembered, besides the first frame of the video.
         window: Cells of a previous frame that a cell may copy from.
         first_window: The same on the first frame of the video.
-        top_k: Candidates kept, of all context frames together, or of each with `each_frame`.
-        temperature: Divides the cosine similarity.
+        top_k: Candidates kept, of all context frames together, or of each with the rule `each_frame`; None for all.
+        temperature: Divides the similarity.
         pad_with_first: Whether the first frame also stands in for previous frames that do not exist yet.
         short_side: Pixels of the shorter side of the frames that are encoded; the other side keeps the aspect ratio.
         size_multiple: The longer side is rounded down to a multiple of this, so that it fits the encoder's stride.
         upsampling: From cells to pixels: `bilinear` or `nearest`.
         stretch_channels: Whether each channel is stretched to 0..1 over the frame before the largest one wins.
-        each_frame: Whether a cell copies from each context frame on its own, by dot products and without windows, and the
-            mean over frames is taken; see `propagate_each_frame`.
+        rule: How a cell copies. `joint`: from the best of all windows together, by cosine similarity. `each_frame`: from each
+            context frame on its own, by dot products and without windows, and the mean over frames is taken; see
+            `propagate_each_frame`. `dilated`: from all cells of windows that follow the object on frames far away, by dot
+            products; see `propagate_dilated`.
+        previous_step: Of the previous frames every such one is context, from the last one back.
+        kept_frames: Further frames that stay context, as the first one does, counted from it.
+        dilate_beyond: With the rule `dilated`, the frames between the new one and one whose window follows; the first look
+            at it is by every second cell, every third from twice as far on, at most every fourth.
+        is_hard: Whether labels are fed back with one winner a cell among the background and the masks, rather than soft.
+        stride: Pixels a cell of the authors' features; None where the encoder decides.
     """
 
     name: str
@@ -31,14 +40,19 @@ class Preset:
     previous_frames: int
     window: Window
     first_window: Window
-    top_k: int
+    top_k: int | None
     temperature: float
     pad_with_first: bool
     short_side: int
     size_multiple: int
     upsampling: str
     stretch_channels: bool
-    each_frame: bool = False
+    rule: Literal["joint", "each_frame", "dilated"] = "joint"
+    previous_step: int = 1
+    kept_frames: tuple[int, ...] = ()
+    dilate_beyond: int | None = None
+    is_hard: bool = False
+    stride: int | None = None
 
 
 DINO = Preset(
@@ -99,7 +113,28 @@ UVC = Preset(
     size_multiple=8,
     upsampling="bilinear",
     stretch_channels=True,
-    each_frame=True,
+    rule="each_frame",
+)
+
+MAST = Preset(
+    name="mast",
+    source="Lai, Lu and Xie 2020, arXiv:2002.07793, and its evaluation on DAVIS-2017",
+    previous_frames=5,
+    window=Window(12),
+    first_window=Window(12),
+    top_k=None,
+    temperature=1.0,
+    pad_with_first=False,
+    short_side=480,
+    size_multiple=4,
+    upsampling="bilinear",
+    stretch_channels=False,
+    rule="dilated",
+    previous_step=2,
+    kept_frames=(5,),
+    dilate_beyond=15,
+    is_hard=True,
+    stride=4,
 )
 
 DINOV3 = Preset(
@@ -117,4 +152,4 @@ DINOV3 = Preset(
     stretch_channels=False,
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DINO, CRW, VFS, UVC, DINOV3)}
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DINO, CRW, VFS, UVC, MAST, DINOV3)}

@@ -30,8 +30,8 @@ class State:
         self._file = self.folder / "labels.safetensors"
         self._digest = digest_of_all
 
-    def load(self, work: str) -> tuple[int, Float[Tensor, "previous channels h w"] | None]:
-        """Frames of a piece of work that are done, and the soft labels of the last of them.
+    def load(self, work: str) -> tuple[int, Float[Tensor, "frames channels h w"] | None]:
+        """Frames of a piece of work that are done, and the soft labels in memory after the last of them.
 
         Args:
             work: Names the piece of work, and changes with everything that it depends on.

@@ -20,6 +20,7 @@ from mmssl.media.video_file import Size
 from mmssl.models.encoder import Encoder
 from mmssl.propagation.channels import Channels
 from mmssl.propagation.confidence import evidence
+from mmssl.propagation.presets import DINO
 from mmssl.propagation.propagator import Propagator
 from mmssl.propagation.streaming import prefetch
 
@@ -101,7 +102,7 @@ class Walk:
         anchor: Another labeled frame and its channels, which every frame may copy from as well.
         plain: The preset's protocol and nothing else: no evidence, and nothing is ever lost.
         done: Frames that an earlier walk with the same settings did, after the labeled one.
-        recent: Labels of the last of these.
+        memory: Its `memory` after the last of these.
     """
 
     def __init__(
@@ -117,22 +118,29 @@ class Walk:
         anchor: tuple[int, Float[Tensor, "channels h w"]] | None = None,
         plain: bool = False,
         done: int = 0,
-        recent: Float[Tensor, "previous channels h w"] | None = None,
+        memory: Float[Tensor, "frames channels h w"] | None = None,
     ) -> None:
         self._source, self._encode, self._channels = source, encode, channels
         self._labels = labels.to(encode.device)
         self._start, self._sign, self._last = start, 1 if stop >= start else -1, abs(stop - start)
         self._batch_size, self._anchor, self._plain, self._done = batch_size, anchor, plain, done
         self._present = labels.amax(dim=(1, 2)) > 0
-        self._propagator = Propagator(channels.preset)
-        old = [] if recent is None else list(recent.to(encode.device))
-        self.recent: deque[Tensor] = deque(old, maxlen=channels.preset.previous_frames)
+        self._propagator = Propagator(channels.preset, num_competing=channels.num_regions)
+        old = [] if memory is None else list(memory.to(encode.device))
+        places = [place for place in channels.preset.kept_frames if place <= done]
+        self._kept = dict(zip(places, old, strict=False))
+        self._recent: deque[Tensor] = deque(old[len(self._kept) :], maxlen=channels.preset.previous_frames)
         self.seconds: dict[str, float] = defaultdict(float)
 
+    @property
+    def memory(self) -> list[Float[Tensor, "channels h w"]]:
+        """Labels that the next steps depend on: of the preset's kept frames, and of the last frames."""
+        return [*self._kept.values(), *self._recent]
+
     def batches(self) -> Iterator[list[Step]]:
-        """The steps that are not done yet, as many together as were encoded together; `recent` then goes with the last."""
-        begin = self._done - len(self.recent) + 1
-        remembered = list(self.recent)
+        """The steps that are not done yet, as many together as were encoded together; `memory` then goes with the last."""
+        begin = self._done - len(self._recent) + 1
+        remembered = self._kept | dict(enumerate(self._recent, start=begin))
         self._drop_anchor()
         for places, frames in self._read(first=max(1, begin)):
             features = self._timed("encode", self._encode, frames)
@@ -142,8 +150,8 @@ class Walk:
                 if place == 0:
                     self._propagator.remember(each, self._labels)
                 elif place <= self._done:
-                    if place >= begin:
-                        self._propagator.remember(each, remembered[place - begin])
+                    if place in remembered:
+                        self._propagator.remember(each, remembered[place], place=place)
                 else:
                     steps.append(self._timed("propagate", self._step, place, each))
             if steps:
@@ -156,18 +164,20 @@ class Walk:
         index, labels = self._anchor
         frames = [self._encode.shrink(frame) for _, frame in self._source.iterate(start=index, stop=index + 1)]
         features = self._propagator.prepare(self._timed("encode", self._encode, frames)[0])
-        self._propagator.anchor(features, labels.to(self._encode.device))
+        self._propagator.anchor(features, labels.to(self._encode.device), place=abs(index - self._start))
 
     def _step(self, place: int, features: Float[Tensor, "dim h w"]) -> Step:
         """The labels of the next frame, which becomes context."""
         preset, propagator = self._channels.preset, self._propagator
         lost = torch.zeros(len(self._labels), dtype=torch.bool)
-        if not self._plain and self.recent:
-            lost = self._present & (self.recent[-1].amax(dim=(1, 2)).cpu() <= 0)
+        if not self._plain and self._recent:
+            lost = self._present & (self._recent[-1].amax(dim=(1, 2)).cpu() <= 0)
         labels = propagator.predict(features, first_window=Window(None) if bool(lost.any()) else None)
         signs = None
         if not self._plain:
             labels = self._settle(labels, lost)
+            way_back = preset if preset.rule == "joint" else DINO
+            assert way_back.top_k is not None
             now, before, labeled = (
                 (normalize_features(keys[None])[0], values)
                 for keys, values in ((features, labels), propagator.oldest, propagator.first)
@@ -178,12 +188,14 @@ class Walk:
                 labeled=labeled,
                 winners=self._channels.winners(labels),
                 steps=place,
-                window=preset.window,
-                top_k=preset.top_k,
-                temperature=preset.temperature,
+                window=way_back.window,
+                top_k=way_back.top_k,
+                temperature=way_back.temperature,
             ).cpu()
         propagator.remember(features, labels)
-        self.recent.append(labels)
+        self._recent.append(labels)
+        if place in preset.kept_frames:
+            self._kept[place] = labels
         return Step(self._start + self._sign * place, labels, signs)
 
     def _settle(self, labels: Float[Tensor, "channels h w"], lost: Tensor) -> Float[Tensor, "channels h w"]:
@@ -203,10 +215,11 @@ class Walk:
         return settled
 
     def _read(self, *, first: int) -> Iterator[tuple[list[int], list[Tensor]]]:
-        """Frames in batches by their distance from the labeled frame: the first batch, and those from the one of `first` on."""
+        """Frames in batches by their distance from the labeled one: its batch, kept frames', and from that of `first` on."""
         size, end = self._batch_size, self._last + 1
         resume = first // size * size
-        ranges = [(0, end)] if resume <= size else [(0, size), (resume, end)]
+        before = sorted({place // size * size for place in (0, *self._kept)} - {resume})
+        ranges = [*((begin, begin + size) for begin in before if begin < resume), (resume, end)]
         for begin, stop in ranges:
             places: list[int] = []
             frames: list[Tensor] = []

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.nn import functional as F
 
-from mmssl.functional.affinity import propagate
+from mmssl.functional.affinity import Window, propagate
+from mmssl.functional.affinity_dilated import propagate_dilated
 from mmssl.functional.affinity_each_frame import propagate_each_frame
-from mmssl.propagation.presets import CRW, DINO, PRESETS, UVC, Preset
+from mmssl.propagation.presets import CRW, DINO, MAST, PRESETS, UVC, Preset
 from mmssl.propagation.propagator import Propagator
 
 
@@ -50,6 +54,35 @@ def test_uvc_averages_over_the_first_and_the_seven_previous_frames() -> None:
         torch.testing.assert_close(labels[-1], slow, rtol=0, atol=1e-6)
 
 
+def test_mast_sees_two_kept_frames_and_every_second_before() -> None:
+    features = [2 * torch.randn(6, 9, 10) for _ in range(24)]
+    labels = [F.one_hot(torch.randint(0, 3, (9, 10)), 3).permute(2, 0, 1).float()]
+    propagator = Propagator(replace(MAST, window=Window(2)))
+    propagator.step(features[0], labels[0])
+    for frame in range(1, 24):
+        context = sorted({place for place in (0, 5, frame - 5, frame - 3, frame - 1) if 0 <= place < frame})
+        dilations = [min(4, (frame - place) // 15 + 1) if frame - place > 15 else 1 for place in context]
+        assert dilations[0] == (2 if frame > 15 else 1)
+        slow = propagate_dilated(
+            features[frame],
+            [features[place] for place in context],
+            [labels[place] for place in context],
+            dilations=dilations,
+            radius=2,
+            temperature=1.0,
+        )
+        got = propagator.step(features[frame])
+        torch.testing.assert_close(got, slow, rtol=0, atol=1e-6)
+        labels.append(F.one_hot(got.argmax(dim=0), 3).permute(2, 0, 1).float())
+
+
+def test_hard_feedback_spares_cells_without_label_and_channels_that_do_not_compete() -> None:
+    propagator = Propagator(MAST, num_competing=2)
+    labels = torch.tensor([[[0.4, 0.0]], [[0.6, 0.0]], [[0.3, 0.2]]])
+    propagator.step(torch.randn(4, 1, 2), labels)
+    assert torch.equal(propagator.first[1], torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]], [[0.3, 0.2]]]))
+
+
 def test_labels_given_again_restore_the_memory() -> None:
     features = [torch.randn(4, 6, 7) for _ in range(12)]
     whole, labels = Propagator(DINO), [torch.rand(3, 6, 7)]
@@ -92,7 +125,7 @@ def test_an_anchor_is_context_of_every_frame() -> None:
     labels = [torch.rand(2, 6, 7), torch.rand(2, 6, 7)]
     propagator = Propagator(DINO)
     propagator.step(features[0], labels[0])
-    propagator.anchor(propagator.prepare(features[1]), labels[1])
+    propagator.anchor(propagator.prepare(features[1]), labels[1], place=1)
     got = propagator.step(features[2])
     want = propagate(features[2], torch.stack(features[:2]), torch.stack(labels), radius=12, top_k=5, temperature=0.1)
     torch.testing.assert_close(got, want, rtol=0, atol=1e-5)

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,29 @@ def test_interrupted_work_goes_on_with_the_same_bytes(
     again = propagate_video(frames, labels, out=out, **options)  # type: ignore[arg-type]
     assert again.seconds_per_frame is None
     assert not written
+
+
+def test_interrupted_with_a_kept_frame(
+    squares: Squares, encoder: Encoder, small_preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frame 2 stays context to the end, and is neither among the first batch nor among the last frames on the way on."""
+    frames, labels, _ = squares
+    preset = replace(small_preset, previous_frames=3, previous_step=2, kept_frames=(2,), is_hard=True)
+    options = {"encoder": encoder, "encoder_name": "patches", "preset": preset, "batch_size": 2, "overlay": False}
+    propagate_video(frames, labels, out=tmp_path / "whole", **options)  # type: ignore[arg-type]
+    write = frame_writer.write_mask
+
+    def fail_at_9(path: Path, mask: Tensor) -> None:
+        if path.stem == "00009":
+            raise KeyboardInterrupt
+        write(path, mask)
+
+    monkeypatch.setattr(frame_writer, "write_mask", fail_at_9)
+    with pytest.raises(KeyboardInterrupt):
+        propagate_video(frames, labels, out=tmp_path / "out", **options)  # type: ignore[arg-type]
+    monkeypatch.setattr(frame_writer, "write_mask", write)
+    propagate_video(frames, labels, out=tmp_path / "out", **options)  # type: ignore[arg-type]
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_other_labels_start_over(squares: Squares, encoder: Encoder, small_preset: Preset, tmp_path: Path) -> None:
