@@ -15,10 +15,13 @@ def test_a_view_gives_images_in_range_and_moves_no_global_randomness(name: str) 
     before = torch.get_rng_state()
     batch = build({"name": name, "size": 32}, VIEW_CHOICE)(CLIPS, ItemRandom(0, 0, range(5)))
     assert torch.equal(torch.get_rng_state(), before)
-    for images in batch.values():
+    assert {len(values) for values in batch.values()} == {5}
+    for key, images in batch.items():
+        if images.ndim < 4:
+            continue
+        side = 8 if key == "patches" else 32
         assert images.dtype == torch.float32
-        assert len(images) == 5
-        assert tuple(images.shape[-3:]) == (3, 32, 32)
+        assert tuple(images.shape[-3:]) == (3, side, side)
         assert images.min() >= 0
         assert images.max() <= 1
 
@@ -33,7 +36,7 @@ def test_an_item_becomes_the_same_in_any_batch(name: str) -> None:
         assert_close(images, together[key][order], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["frames", "simclr"])
+@pytest.mark.parametrize("name", ["frames", "patches", "separate_crops", "simclr"])
 def test_items_epochs_and_seeds_differ(name: str) -> None:
     view = build({"name": name, "size": 24}, VIEW_CHOICE)
     same = CLIPS[:1].expand(3, *CLIPS.shape[1:])
