@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmssl.data.decoding import Sampler, decode_row
+from mmssl.data.decoding import decode_row
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import DecodeError
 from mmssl.media.clip import Clip
+from mmssl.media.sampling import Sampler
 
 
 @dataclass(frozen=True)

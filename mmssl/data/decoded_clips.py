@@ -12,11 +12,12 @@ from torch import Tensor
 
 from mmssl.config import digest
 from mmssl.data.dataset import ClipItem
-from mmssl.data.decoding import Sampler, decode_row
+from mmssl.data.decoding import decode_row
 from mmssl.data.manifest import Manifest, row_to_json
 from mmssl.errors import DecodeError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.clip import Clip
+from mmssl.media.sampling import Sampler
 from mmssl.media.worker_pool import WorkerPool
 
 

@@ -1,6 +1,5 @@
 """From a manifest row to clips: open, sample, resize, crop."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -15,13 +14,11 @@ from mmssl.errors import DecodeError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.clip import Clip
 from mmssl.media.image import read_image
+from mmssl.media.sampling import Sampler, sample_clips
 from mmssl.media.video import Size, VideoFile, open_video
 
 MOTION_SIZE = (32, 32)
 """Size at which motion is measured."""
-
-Sampler = Callable[..., list[list[int]]]
-"""See `mmssl.media.sampling`."""
 
 
 def decode_row(
@@ -53,7 +50,8 @@ def decode_row(
         motion = frame_motion(video) if getattr(sampler, "needs_motion", False) else None
         end = video.end_seconds if row.end is None else row.end
         try:
-            chosen = sampler(
+            chosen = sample_clips(
+                sampler,
                 video.pts_seconds,
                 start_seconds=row.start,
                 end_seconds=end,

@@ -1,67 +1,106 @@
-"""Which frames a clip is made of: moments in seconds, and for each the frame on screen at that moment.
+"""Samplers: which frames of a segment clips are made of, in seconds.
 
-The frame on screen at a moment is the last one presented at or before it; before the first frame, the first. What happens
-where a clip reaches past the end of its segment is named by `past_end`: `error`; `repeat_last` (the last frame stays);
-`loop` (the segment starts again); `shorten` (only the moments within the segment count, so a clip may hold fewer frames).
+A sampler is a frozen dataclass of settings with a method `clips(segment, random, motion)`. Settings that several share:
+
+- `num_frames`: Frames of a clip.
+- `seconds_between_frames`: From one frame of a clip to the next.
+- `num_clips`: Clips of a segment.
+- `past_end`: What happens where a clip reaches past its segment's end; see `mmssl.media.segment`.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from mmssl.config import Choice
-from mmssl.errors import ConfigError, DecodeError
+from mmssl.errors import ConfigError
 from mmssl.functional.random import ItemRandom
+from mmssl.media.segment import TOLERANCE_SECONDS, PastEnd, Segment
 
-PastEnd = Literal["error", "repeat_last", "loop", "shorten"]
-"""Policies for clips that reach past the end of their segment."""
 
-_TOLERANCE_SECONDS = 1e-6
+@runtime_checkable
+class Sampler(Protocol):
+    """Which frames clips are made of."""
+
+    @property
+    def past_end(self) -> PastEnd:
+        """See `mmssl.media.segment`."""
+
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        """Each clip's frame indices.
+
+        Args:
+            segment: Of one video.
+            random: Random numbers of one item.
+            motion: Mean absolute difference of each of the video's frames from the one before; given where the sampler
+                has `needs_motion`.
+        """
+
+
+def sample_clips(
+    sampler: Sampler,
+    pts_seconds: Float64[Tensor, " frames"],
+    *,
+    start_seconds: int | float | None,
+    end_seconds: int | float | None,
+    random: ItemRandom,
+    motion: Float[Tensor, " frames"] | None = None,
+) -> list[list[int]]:
+    """Frame indices of the clips that a sampler picks from a segment of a video.
+
+    Args:
+        sampler: Of `SAMPLERS`.
+        pts_seconds: When each frame of the video is presented.
+        start_seconds: Begin of the segment; None for the file's begin.
+        end_seconds: End of the segment; None for the file's end.
+        random: Random numbers of one item.
+        motion: Mean absolute difference of each frame from the one before, for a sampler that has `needs_motion`.
+
+    Raises:
+        DecodeError: If the segment is empty, or it or a clip does not fit into the file and `past_end` is `error`.
+    """
+    return sampler.clips(Segment.of(pts_seconds, start_seconds, end_seconds, sampler.past_end), random, motion)
+
+
+def _check(sampler: Sampler) -> None:
+    """Refuses settings of a sampler that are out of range.
+
+    Raises:
+        ConfigError: Naming the setting.
+    """
+    for name, value in vars(sampler).items():
+        if name == "past_end":
+            if value not in get_args(PastEnd):
+                raise ConfigError(f"past_end is {value!r}; it must be one of {get_args(PastEnd)}")
+        elif value <= 0:
+            raise ConfigError(f"{name} is {value}; it must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform:
     """One clip over the whole segment: the middles of `num_frames` equal parts of it.
 
-    Args:
-        num_frames: Frames of the clip; a frame stands twice where the segment has fewer.
-        past_end: Only matters for a segment whose end lies past the file's; see the module.
+    A frame stands twice where the segment has fewer; `past_end` only matters for a segment whose end lies past the file's.
     """
 
     num_frames: int = 8
     past_end: PastEnd = "error"
 
     def __post_init__(self) -> None:
-        _check(self.past_end, num_frames=self.num_frames)
+        _check(self)
 
-    def __call__(
-        self,
-        pts_seconds: Float64[Tensor, " frames"],
-        *,
-        start_seconds: int | float | None,
-        end_seconds: int | float | None,
-        random: ItemRandom,
-        motion: Float[Tensor, " frames"] | None = None,
-    ) -> list[list[int]]:
-        """One clip's frame indices."""
-        segment = _Segment.of(pts_seconds, start_seconds, end_seconds, self.past_end)
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        """See `Sampler`."""
         step = segment.wanted_seconds / self.num_frames
         return [segment.frames([segment.start + (i + 0.5) * step for i in range(self.num_frames)])]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """Clips of evenly spaced frames, spread evenly over the segment; a single one stands in its middle.
-
-    Args:
-        num_frames: Frames of a clip.
-        seconds_between_frames: From one frame of a clip to the next.
-        num_clips: Clips of a segment.
-        past_end: See the module.
-    """
+    """Clips of evenly spaced frames, spread evenly over the segment; a single one stands in its middle."""
 
     num_frames: int = 8
     seconds_between_frames: int | float = 0.1
@@ -69,39 +108,18 @@ class Dense:
     past_end: PastEnd = "error"
 
     def __post_init__(self) -> None:
-        _check(
-            self.past_end,
-            num_frames=self.num_frames,
-            num_clips=self.num_clips,
-            seconds_between_frames=self.seconds_between_frames,
-        )
+        _check(self)
 
-    def __call__(
-        self,
-        pts_seconds: Float64[Tensor, " frames"],
-        *,
-        start_seconds: int | float | None,
-        end_seconds: int | float | None,
-        random: ItemRandom,
-        motion: Float[Tensor, " frames"] | None = None,
-    ) -> list[list[int]]:
-        """Each clip's frame indices."""
-        segment = _Segment.of(pts_seconds, start_seconds, end_seconds, self.past_end)
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        """See `Sampler`."""
         room = segment.room_seconds(self.num_frames, self.seconds_between_frames)
         starts = [segment.start + room * (i + 0.5) / self.num_clips for i in range(self.num_clips)]
-        return [segment.clip(start, self.num_frames, self.seconds_between_frames) for start in starts]
+        return segment.clips(starts, self.num_frames, self.seconds_between_frames)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Random:
-    """Clips of evenly spaced frames that begin at random moments.
-
-    Args:
-        num_frames: Frames of a clip.
-        seconds_between_frames: From one frame of a clip to the next.
-        num_clips: Clips of a segment.
-        past_end: See the module.
-    """
+    """Clips of evenly spaced frames that begin at random moments."""
 
     num_frames: int = 8
     seconds_between_frames: int | float = 0.1
@@ -109,40 +127,21 @@ class Random:
     past_end: PastEnd = "error"
 
     def __post_init__(self) -> None:
-        _check(
-            self.past_end,
-            num_frames=self.num_frames,
-            num_clips=self.num_clips,
-            seconds_between_frames=self.seconds_between_frames,
-        )
+        _check(self)
 
-    def __call__(
-        self,
-        pts_seconds: Float64[Tensor, " frames"],
-        *,
-        start_seconds: int | float | None,
-        end_seconds: int | float | None,
-        random: ItemRandom,
-        motion: Float[Tensor, " frames"] | None = None,
-    ) -> list[list[int]]:
-        """Each clip's frame indices, in the order drawn."""
-        segment = _Segment.of(pts_seconds, start_seconds, end_seconds, self.past_end)
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        """See `Sampler`; in the order drawn."""
         room = segment.room_seconds(self.num_frames, self.seconds_between_frames)
         drawn = random.uniform("sampler/start", (self.num_clips,))[0].tolist()
-        return [
-            segment.clip(segment.start + room * unit, self.num_frames, self.seconds_between_frames) for unit in drawn
-        ]
+        starts = [segment.start + room * unit for unit in drawn]
+        return segment.clips(starts, self.num_frames, self.seconds_between_frames)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """Clips of evenly spaced frames that begin at regular moments and lie whole within the segment.
+    """Clips of evenly spaced frames that begin every `seconds_between_clips` and lie whole within the segment.
 
-    Args:
-        num_frames: Frames of a clip.
-        seconds_between_frames: From one frame of a clip to the next.
-        seconds_between_clips: From the begin of one clip to the next's.
-        past_end: For a segment too short for one clip; see the module.
+    The `past_end` only matters for a segment too short for one clip.
     """
 
     num_frames: int = 8
@@ -151,30 +150,14 @@ class Windows:
     past_end: PastEnd = "error"
 
     def __post_init__(self) -> None:
-        _check(
-            self.past_end,
-            num_frames=self.num_frames,
-            seconds_between_frames=self.seconds_between_frames,
-            seconds_between_clips=self.seconds_between_clips,
-        )
+        _check(self)
 
-    def __call__(
-        self,
-        pts_seconds: Float64[Tensor, " frames"],
-        *,
-        start_seconds: int | float | None,
-        end_seconds: int | float | None,
-        random: ItemRandom,
-        motion: Float[Tensor, " frames"] | None = None,
-    ) -> list[list[int]]:
-        """Each clip's frame indices, ascending in time."""
-        segment = _Segment.of(pts_seconds, start_seconds, end_seconds, self.past_end)
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        """See `Sampler`; ascending in time."""
         room = segment.room_seconds(self.num_frames, self.seconds_between_frames)
-        count = int(room / self.seconds_between_clips + _TOLERANCE_SECONDS) + 1
-        return [
-            segment.clip(segment.start + i * self.seconds_between_clips, self.num_frames, self.seconds_between_frames)
-            for i in range(count)
-        ]
+        count = int(room / self.seconds_between_clips + TOLERANCE_SECONDS) + 1
+        starts = [segment.start + i * self.seconds_between_clips for i in range(count)]
+        return segment.clips(starts, self.num_frames, self.seconds_between_frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +165,6 @@ class Motion:
     """Clips of evenly spaced frames that begin at random, more often where much moves.
 
     A clip may begin at each frame that leaves it room; its weight is the mean motion of the frames it spans.
-
-    Args:
-        num_frames: Frames of a clip.
-        seconds_between_frames: From one frame of a clip to the next.
-        num_clips: Clips of a segment.
-        past_end: See the module.
     """
 
     num_frames: int = 8
@@ -198,108 +175,30 @@ class Motion:
     needs_motion = True
 
     def __post_init__(self) -> None:
-        _check(
-            self.past_end,
-            num_frames=self.num_frames,
-            num_clips=self.num_clips,
-            seconds_between_frames=self.seconds_between_frames,
-        )
+        _check(self)
 
-    def __call__(
-        self,
-        pts_seconds: Float64[Tensor, " frames"],
-        *,
-        start_seconds: int | float | None,
-        end_seconds: int | float | None,
-        random: ItemRandom,
-        motion: Float[Tensor, " frames"] | None = None,
-    ) -> list[list[int]]:
-        """Each clip's frame indices; `motion` holds each frame's mean absolute difference from the one before."""
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        """See `Sampler`; in the order drawn."""
         if motion is None:
             raise ConfigError("the motion sampler needs each frame's motion; see mmssl.data.decoding.frame_motion")
-        segment = _Segment.of(pts_seconds, start_seconds, end_seconds, self.past_end)
+        pts_seconds = segment.pts_seconds
         room = segment.room_seconds(self.num_frames, self.seconds_between_frames)
         span = (self.num_frames - 1) * self.seconds_between_frames
         begins = pts_seconds.clamp(min=segment.start)
-        first = torch.searchsorted(pts_seconds, begins + _TOLERANCE_SECONDS, right=True)
-        after = torch.searchsorted(pts_seconds, begins + span + _TOLERANCE_SECONDS, right=True)
+        first = torch.searchsorted(pts_seconds, begins + TOLERANCE_SECONDS, right=True)
+        after = torch.searchsorted(pts_seconds, begins + span + TOLERANCE_SECONDS, right=True)
         total = torch.cat([torch.zeros(1, dtype=torch.float64), motion.to(torch.float64).cumsum(0)])
         weight = (total[after] - total[first]) / (after - first).clamp(min=1)
         ends = torch.cat([pts_seconds[1:], pts_seconds.new_tensor([segment.end])])
-        fits = (ends > segment.start) & (begins <= segment.start + room + _TOLERANCE_SECONDS)
+        fits = (ends > segment.start) & (begins <= segment.start + room + TOLERANCE_SECONDS)
         weight = torch.where(fits, weight.clamp(min=0), 0)
         if not bool(weight.sum() > 0):
             weight = fits.to(torch.float64)
         steps = weight.cumsum(0)
         drawn = random.uniform("sampler/start", (self.num_clips,))[0].to(torch.float64) * steps[-1]
         chosen = torch.searchsorted(steps, drawn, right=True).clamp(max=len(steps) - 1)
-        return [segment.clip(start, self.num_frames, self.seconds_between_frames) for start in begins[chosen].tolist()]
+        return segment.clips(begins[chosen].tolist(), self.num_frames, self.seconds_between_frames)
 
 
 SAMPLERS = {"uniform": Uniform, "random": Random, "dense": Dense, "windows": Windows, "motion": Motion}
-SAMPLER_CHOICE = Choice(SAMPLERS, "sampler")
-
-
-@dataclass(frozen=True)
-class _Segment:
-    """Part of a video between two moments, `wanted_seconds` long by its row and perhaps shorter in the file."""
-
-    pts_seconds: Tensor
-    start: int | float
-    end: int | float
-    wanted_seconds: int | float
-    past_end: PastEnd
-
-    @staticmethod
-    def of(pts_seconds: Tensor, start: int | float | None, end: int | float | None, past_end: PastEnd) -> "_Segment":
-        if len(pts_seconds) == 0:
-            raise DecodeError("there are no frames to sample from")
-        gap = float(pts_seconds.diff().median()) if len(pts_seconds) > 1 else 0.04
-        file_end = float(pts_seconds[-1]) + gap
-        begin = float(pts_seconds[0]) if start is None else start
-        finish = file_end if end is None else end
-        if not begin < finish:
-            raise DecodeError(f"the segment from {begin:.3f} s to {finish:.3f} s is empty")
-        if begin >= file_end:
-            raise DecodeError(f"the segment begins at {begin:.3f} s, but the file ends at {file_end:.3f} s")
-        if finish > file_end + gap and past_end == "error":
-            raise DecodeError(
-                f"the segment ends at {finish:.3f} s, but the file at {file_end:.3f} s; "
-                "set past_end to repeat_last, loop or shorten, or correct the row"
-            )
-        return _Segment(pts_seconds, begin, min(finish, file_end), finish - begin, past_end)
-
-    def room_seconds(self, num_frames: int, seconds_between_frames: int | float) -> float:
-        """How much later than the segment's begin a clip may start and still fit; 0 where the policy has to help."""
-        room = self.end - self.start - (num_frames - 1) * seconds_between_frames
-        if room <= 0 and self.past_end == "error":
-            raise DecodeError(
-                f"a clip of {num_frames} frames {seconds_between_frames} s apart does not fit into the "
-                f"{self.end - self.start:.3f} s from {self.start:.3f} s; set past_end to repeat_last, loop or shorten, "
-                "or ask for less"
-            )
-        return float(max(room, 0))
-
-    def clip(self, start: int | float, num_frames: int, seconds_between_frames: int | float) -> list[int]:
-        return self.frames([start + i * seconds_between_frames for i in range(num_frames)])
-
-    def frames(self, moments: list) -> list[int]:
-        """The frame on screen at each moment, by the policy where it lies past the end."""
-        length = self.end - self.start
-        last = self.end - 2 * _TOLERANCE_SECONDS
-        if self.past_end == "loop":
-            moments = [self.start + (moment - self.start) % length for moment in moments]
-        elif self.past_end == "shorten":
-            moments = [moment for moment in moments if moment < self.end - _TOLERANCE_SECONDS] or [self.start]
-        moments = [min(moment, last) for moment in moments]
-        times = torch.tensor(moments, dtype=torch.float64) + _TOLERANCE_SECONDS
-        found: list[int] = (torch.searchsorted(self.pts_seconds, times, right=True) - 1).clamp(min=0).tolist()
-        return found
-
-
-def _check(past_end: str, **positive: int | float) -> None:
-    if past_end not in get_args(PastEnd):
-        raise ConfigError(f"past_end is {past_end!r}; it must be one of {get_args(PastEnd)}")
-    for name, value in positive.items():
-        if value <= 0:
-            raise ConfigError(f"{name} is {value}; it must be above 0")
+SAMPLER_CHOICE = Choice(SAMPLERS, "sampler", provided=("num_frames",))

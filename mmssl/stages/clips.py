@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mmssl.config import Choice, Spec, build
+from mmssl.config import Spec, build
 from mmssl.data.clip_store import ClipStore
 from mmssl.data.dataset import ClipSource, SubsetClips
 from mmssl.data.decode_task import DecodeTask
@@ -14,14 +14,12 @@ from mmssl.data.decoded_clips import DecodedClips
 from mmssl.data.manifest import Manifest, read_manifest, write_manifest
 from mmssl.errors import StageError
 from mmssl.files import atomic_file
-from mmssl.media.sampling import SAMPLERS
+from mmssl.media.sampling import SAMPLER_CHOICE
 from mmssl.stages.record import read_record
 
 STORE = "store"
 ON_THE_FLY = "on_the_fly.json"
 ROWS = "rows.jsonl"
-
-SAMPLER_CHOICE = Choice(SAMPLERS, "sampler", provided=("num_frames",))
 
 
 def open_clips(folder: Path, *, workers: int = 0) -> ClipStore | DecodedClips:

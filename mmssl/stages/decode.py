@@ -18,10 +18,11 @@ from mmssl.data.manifest import ManifestRow, read_manifest
 from mmssl.errors import ManifestError, StageError
 from mmssl.files import atomic_file
 from mmssl.media.clip import Clip
+from mmssl.media.sampling import SAMPLER_CHOICE
 from mmssl.media.worker_pool import WorkerPool
 from mmssl.progress import Progress
 from mmssl.report.section import Reject
-from mmssl.stages.clips import SAMPLER_CHOICE, STORE, describe_clips
+from mmssl.stages.clips import STORE, describe_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.decode_section import write_decode_section, write_on_the_fly_section
 

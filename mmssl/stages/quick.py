@@ -16,10 +16,10 @@ from mmssl.evaluation import NEEDS
 from mmssl.evaluation.evaluate import ROWS, read_rows
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.media.probe import probe
+from mmssl.media.sampling import SAMPLER_CHOICE
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.retrieval.index import RECORD, Index
 from mmssl.stages import STAGES
-from mmssl.stages.clips import SAMPLER_CHOICE
 from mmssl.stages.graph import read_graph
 from mmssl.stages.run import RUN_FILE, read_run, run
 

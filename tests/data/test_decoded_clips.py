@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from mmssl.data.decoded_clips import DecodedClips
@@ -15,6 +15,7 @@ from mmssl.errors import DecodeError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import write_png
+from mmssl.media.segment import Segment
 
 SIZE = (16, 24)
 
@@ -26,10 +27,10 @@ class Consecutive:
     num_frames: int = 3
     starts: tuple[int, ...] = ()
 
-    def __call__(
-        self, pts_seconds: Float64[Tensor, " frames"], *, random: ItemRandom, **segment: object
-    ) -> list[list[int]]:
-        places = self.starts or (int(random.integers("place", high=len(pts_seconds) - self.num_frames)),)
+    past_end = "error"
+
+    def clips(self, segment: Segment, random: ItemRandom, motion: Float[Tensor, " frames"] | None) -> list[list[int]]:
+        places = self.starts or (int(random.integers("place", high=len(segment.pts_seconds) - self.num_frames)),)
         return [list(range(place, place + self.num_frames)) for place in places]
 
 

@@ -8,7 +8,7 @@ import torch
 from mmssl.config import build
 from mmssl.errors import ConfigError, DecodeError
 from mmssl.functional.random import ItemRandom
-from mmssl.media.sampling import SAMPLER_CHOICE, SAMPLERS
+from mmssl.media.sampling import SAMPLER_CHOICE, SAMPLERS, sample_clips
 
 EVEN = torch.arange(50, dtype=torch.float64) / 10 + 3.0
 UNEVEN = torch.tensor([0.0, 0.1, 0.15, 1.0, 1.01, 1.5, 3.0, 3.2], dtype=torch.float64)
@@ -16,9 +16,8 @@ UNEVEN = torch.tensor([0.0, 0.1, 0.15, 1.0, 1.01, 1.5, 3.0, 3.2], dtype=torch.fl
 
 def sample(spec: dict, pts: torch.Tensor, start: float | None = None, end: float | None = None, **more: object) -> list:
     item = more.pop("item", 0)
-    return build(spec, SAMPLER_CHOICE)(
-        pts, start_seconds=start, end_seconds=end, random=ItemRandom(7, 0, [item]), **more
-    )
+    sampler = SAMPLERS[spec["name"]](**{key: value for key, value in spec.items() if key != "name"})
+    return sample_clips(sampler, pts, start_seconds=start, end_seconds=end, random=ItemRandom(7, 0, [item]), **more)
 
 
 def on_screen(pts: torch.Tensor, moment: float) -> int:
@@ -41,11 +40,12 @@ def test_every_sampler_gives_ascending_frames_of_the_segment(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_takes_its_defaults_and_whole_numbers(name: str) -> None:
     assert SAMPLERS[name]() == build(name, SAMPLER_CHOICE)
+    assert SAMPLERS[name](num_frames=3) == build(name, SAMPLER_CHOICE, num_frames=3)
     settings = [parameter for parameter in signature(SAMPLERS[name]).parameters if parameter != "past_end"]
     assert "num_frames" in settings
     sampler = SAMPLERS[name](**dict.fromkeys(settings, 2))
     item = ItemRandom(7, 0, [0])
-    clips = sampler(EVEN, start_seconds=4, end_seconds=7, random=item, motion=torch.ones(50))
+    clips = sample_clips(sampler, EVEN, start_seconds=4, end_seconds=7, random=item, motion=torch.ones(50))
     assert all(len(clip) == 2 and 10 <= clip[0] < clip[1] < 40 for clip in clips)
     for setting in settings:
         with pytest.raises(ConfigError, match=f"{setting} is 0; it must be above 0"):
@@ -118,6 +118,6 @@ def test_past_the_end_is_an_error_unless_said_otherwise() -> None:
 def test_one_frame_and_wrong_settings() -> None:
     one = torch.tensor([0.0], dtype=torch.float64)
     assert sample({"name": "uniform", "num_frames": 3}, one) == [[0, 0, 0]]
-    for wrong in ({"num_frames": 0}, {"past_end": "freeze"}, {"seconds_between_frames": -1.0}):
-        with pytest.raises(ConfigError):
-            sample({"name": "dense", **wrong}, EVEN)
+    for wrong in ({"past_end": "freeze"}, {"seconds_between_frames": -1.0}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            build({"name": "dense", **wrong}, SAMPLER_CHOICE, num_frames=2)
