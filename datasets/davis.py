@@ -13,11 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmssl.data.frames_row import frames_row
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
-
-FPS = 25.0
-"""The frames carry no times; a folder of images is played at this speed."""
 
 
 def rows(root: Path, *, year: str | None = None, resolution: str = "480p") -> Iterator[ManifestRow]:
@@ -61,21 +59,7 @@ def _row(root: Path, name: str, resolution: str, *, split: str) -> ManifestRow:
         with Image.open(first) as image:
             values = [value for _, value in image.getcolors() or ()]
         extra = {"masks": masks.relative_to(root).as_posix(), "mask_values": sorted(set(values) - {0, (0, 0, 0)})}
-    with Image.open(frames[0]) as image:
-        width, height = image.size
-    return ManifestRow(
-        id=name,
-        uri=frames[0].parent.relative_to(root).as_posix(),
-        media_type="video",
-        split=split,
-        group=name,
-        duration_seconds=len(frames) / FPS,
-        fps=FPS,
-        num_frames=len(frames),
-        width=width,
-        height=height,
-        extra=extra,
-    )
+    return frames_row(name, frames, root=root, split=split, extra=extra)
 
 
 def main() -> None:

@@ -11,14 +11,12 @@ from pathlib import Path
 
 import scipy.io
 import torch
-from PIL import Image
 
+from mmssl.data.frames_row import frames_row
 from mmssl.data.keypoints import Keypoints, write_keypoints
 from mmssl.data.manifest import ManifestRow, relocated, write_manifest
 from mmssl.errors import ManifestError
-
-FPS = 25.0
-"""The frames carry no times; a folder of images is played at this speed."""
+from mmssl.media.image import image_size
 
 JOINTS = (
     *("neck", "belly", "face", "right_shoulder", "left_shoulder", "right_hip", "left_hip", "right_elbow", "left_elbow"),
@@ -59,28 +57,17 @@ def _row(root: Path, out: Path, action: str, video: str, part: str) -> ManifestR
     joints = root / "joint_positions" / action / video / "joint_positions.mat"
     if not frames or not joints.is_file():
         return None
-    with Image.open(frames[0]) as image:
-        size = torch.tensor(image.size)
+    height, width = image_size(frames[0])
     try:
         places = torch.from_numpy(scipy.io.loadmat(str(joints))["pos_img"]).float().permute(2, 1, 0) - 0.5
     except Exception as error:
         raise ManifestError(f"{joints}: cannot be read as joints of JHMDB: {error!r}") from error
-    places = places.masked_fill(((places < 0) | (places > size)).any(dim=2, keepdim=True), torch.nan)
+    places = places.masked_fill(
+        ((places < 0) | (places > torch.tensor([width, height]))).any(dim=2, keepdim=True), torch.nan
+    )
     file = f"keypoints/{action}/{video}.json"
     write_keypoints(out / file, Keypoints(JOINTS, dict(enumerate(places[: len(frames)]))))
-    row = ManifestRow(
-        id=f"{action}/{video}",
-        uri=frames[0].parent.relative_to(root).as_posix(),
-        media_type="video",
-        split=part,
-        label=action,
-        group=video,
-        duration_seconds=len(frames) / FPS,
-        fps=FPS,
-        num_frames=len(frames),
-        width=int(size[0]),
-        height=int(size[1]),
-    )
+    row = frames_row(f"{action}/{video}", frames, root=root, split=part, label=action, group=video)
     (moved,) = relocated([row], root, out)
     moved.extra["keypoints"] = file
     return moved

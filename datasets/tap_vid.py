@@ -15,13 +15,11 @@ from typing import Any
 
 import torch
 
+from mmssl.data.frames_row import frames_row
 from mmssl.data.keypoints import Keypoints, write_keypoints
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 from mmssl.media.image import write_png
-
-FPS = 25.0
-"""The frames carry no times; a folder of images is played at this speed."""
 
 ALLOWED = {
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
@@ -62,28 +60,17 @@ def rows(file: Path, out: Path) -> Iterator[ManifestRow]:
 
 
 def _row(out: Path, name: str, frames: torch.Tensor, points: torch.Tensor, occluded: torch.Tensor) -> ManifestRow:
-    count, height, width, _ = frames.shape
+    _, height, width, _ = frames.shape
     folder = out / "videos" / name
     folder.mkdir(parents=True, exist_ok=True)
-    for index, frame in enumerate(frames):
-        write_png(folder / f"{index:05}.png", frame.permute(2, 0, 1).contiguous())
+    files = [folder / f"{index:05}.png" for index in range(len(frames))]
+    for file, frame in zip(files, frames, strict=True):
+        write_png(file, frame.permute(2, 0, 1).contiguous())
     places = points.float() * torch.tensor([width, height])
     places = places.masked_fill(occluded.bool()[..., None], torch.nan).transpose(0, 1)
     tracks = Keypoints(tuple(f"{track:04}" for track in range(len(points))), dict(enumerate(places)))
     write_keypoints(out / "keypoints" / f"{name}.json", tracks)
-    return ManifestRow(
-        id=name,
-        uri=f"videos/{name}",
-        media_type="video",
-        split="test",
-        group=name,
-        duration_seconds=count / FPS,
-        fps=FPS,
-        num_frames=count,
-        width=width,
-        height=height,
-        extra={"keypoints": f"keypoints/{name}.json"},
-    )
+    return frames_row(name, files, root=out, split="test", extra={"keypoints": f"keypoints/{name}.json"})
 
 
 def main() -> None:

@@ -10,13 +10,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
+from mmssl.data.frames_row import frames_row
 from mmssl.data.manifest import ManifestRow, relocated, write_manifest
 from mmssl.errors import ManifestError
-
-FPS = 25.0
-"""The frames carry no times; a folder of images is played at this speed."""
 
 
 def rows(root: Path, out: Path, *, split: str = "val") -> Iterator[ManifestRow]:
@@ -46,23 +42,9 @@ def rows(root: Path, out: Path, *, split: str = "val") -> Iterator[ManifestRow]:
             mask = annotations / f"{frame.stem}.png"
             if mask.is_file():
                 shutil.copyfile(mask, masks / f"{index:05}.png")
-        with Image.open(frames[0]) as image:
-            width, height = image.size
-        row = ManifestRow(
-            id=name,
-            uri=f"Images/{name}",
-            media_type="video",
-            split=split,
-            group=name,
-            duration_seconds=len(frames) / FPS,
-            fps=FPS,
-            num_frames=len(frames),
-            width=width,
-            height=height,
-        )
-        (moved,) = relocated([row], root, out)
-        moved.extra["masks"] = f"masks/{name}"
-        yield moved
+        (row,) = relocated([frames_row(name, frames, root=root, split=split)], root, out)
+        row.extra["masks"] = f"masks/{name}"
+        yield row
     if not found:
         raise ManifestError(f"{root}: Images and Annotations/Category_ids hold none of the videos of {names.name}")
 

@@ -35,14 +35,7 @@ class ManifestRow:
         label: Its class.
         split: Such as `train` or `test`.
         group: Rows of one source share it, so that no source stands in two splits.
-        duration_seconds: Probed, like all that follow up to `streams`.
-        fps: Mean presented frames a second.
-        num_frames: Presented frames.
-        width: Pixels as presented, rotation applied.
-        height: Pixels as presented, rotation applied.
-        sample_rate: Of the first audio stream, in hertz.
-        num_channels: Of the first audio stream.
-        streams: Such as `("video:h264", "audio:aac")`.
+        duration_seconds: Probed, like all columns up to `streams`; `mmssl.media.probe.Probe` says what each is.
         status: `ok` or `rejected`.
         error_type: Why it was rejected: name of the error's class.
         error_message: Why it was rejected, as a sentence.

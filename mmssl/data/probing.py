@@ -44,15 +44,7 @@ def probed_row(row: ManifestRow, outcome: Outcome[Probe]) -> ManifestRow:
         return replace(row, status="rejected", error_type=outcome.error_type, error_message=outcome.error_message)
     return replace(
         row,
-        media_type=found.media_type,
-        duration_seconds=found.duration_seconds,
-        fps=found.fps,
-        num_frames=found.num_frames,
-        width=found.width,
-        height=found.height,
-        sample_rate=found.sample_rate,
-        num_channels=found.num_channels,
-        streams=found.streams,
+        **vars(found),
         status="ok",
         error_type=None,
         error_message=None,

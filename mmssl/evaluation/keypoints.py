@@ -16,7 +16,7 @@ from mmssl.data.manifest import ManifestRow
 from mmssl.errors import EvaluationError, MmsslError
 from mmssl.evaluation.cost import cost_rows
 from mmssl.evaluation.points import box_sides, crw_distances, pck, pck_by_area, tap_vid_shares
-from mmssl.evaluation.propagation import describe_preset, rows_with, split_name
+from mmssl.evaluation.propagation import changed_preset, describe_preset, rows_with, split_name
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.media.image import read_index_png
@@ -24,7 +24,6 @@ from mmssl.media.video import open_video
 from mmssl.progress import Progress
 from mmssl.propagation.points import SIGMA_CELLS, propagate_points
 from mmssl.propagation.presets import Preset
-from mmssl.propagation.video import find_preset
 
 ALPHAS = (0.1, 0.2)
 
@@ -83,12 +82,7 @@ def keypoints(
     Source:
         Jabri et al. 2020, arXiv:2006.14613, section 4.2; see `mmssl.evaluation.points` for each measure.
     """
-    settings = find_preset(preset)
-    settings = replace(
-        settings,
-        temperature=settings.temperature if temperature is None else temperature,
-        short_side=settings.short_side if short_side is None else short_side,
-    )
+    settings = changed_preset(preset, temperature=temperature, short_side=short_side)
     rows = rows_with("keypoints", subject, split)
     subject.encoder.encoder.to(subject.device)
     run = _Run(subject, settings, square, queries, sigma_cells, batch_size)

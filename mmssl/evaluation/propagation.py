@@ -63,12 +63,7 @@ def propagation(
     Source:
         Pont-Tuset et al. 2017, arXiv:1704.00675, and the DAVIS-2017 toolkit's semi-supervised track.
     """
-    settings = find_preset(preset)
-    settings = replace(
-        settings,
-        temperature=settings.temperature if temperature is None else temperature,
-        short_side=settings.short_side if short_side is None else short_side,
-    )
+    settings = changed_preset(preset, temperature=temperature, short_side=short_side)
     rows = rows_with("masks", subject, split)
     assert subject.manifest is not None
     subject.encoder.encoder.to(subject.device)
@@ -101,6 +96,20 @@ class _Scored:
     encoder: SequenceScores
     identity: SequenceScores
     seconds_per_frame: float | None
+
+
+def changed_preset(preset: str, *, temperature: float | None, short_side: int | None) -> Preset:
+    """A preset with the values that are given in place of its own.
+
+    Raises:
+        ConfigError: If there is no such preset.
+    """
+    settings = find_preset(preset)
+    return replace(
+        settings,
+        temperature=settings.temperature if temperature is None else temperature,
+        short_side=settings.short_side if short_side is None else short_side,
+    )
 
 
 def rows_with(labels: str, subject: Subject, split: str | None) -> list[ManifestRow]:

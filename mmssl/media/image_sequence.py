@@ -13,6 +13,9 @@ from mmssl.media.image import IMAGE_SUFFIXES, image_size, read_image
 from mmssl.media.pixels import resized
 from mmssl.media.video_file import Size, VideoFile
 
+FPS = 25.0
+"""Images carry no times; a folder of them is played at this speed, where no other is given."""
+
 
 class ImageSequence(VideoFile):
     """A folder whose images, sorted by the last number in their names, are the frames.
@@ -26,7 +29,7 @@ class ImageSequence(VideoFile):
             missing in between.
     """
 
-    def __init__(self, path: Path, *, fps: int | float = 25.0) -> None:
+    def __init__(self, path: Path, *, fps: int | float = FPS) -> None:
         self._files = _numbered_images(path)
         count = len(self._files)
         super().__init__(
