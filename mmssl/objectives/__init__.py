@@ -2,13 +2,19 @@
 
 from mmssl.config import Choice
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
+from mmssl.objectives.frame_order import FrameOrder
+from mmssl.objectives.frame_sorting import FrameSorting
 from mmssl.objectives.objective import Objective
 from mmssl.objectives.simclr import SimCLR
+from mmssl.objectives.time_contrast import TimeContrast
 from mmssl.objectives.video_colorization import VideoColorization
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "contrastive_random_walk": ContrastiveRandomWalk,
+    "frame_order": FrameOrder,
+    "frame_sorting": FrameSorting,
     "simclr": SimCLR,
+    "time_contrast": TimeContrast,
     "video_colorization": VideoColorization,
 }
 """Objectives by name in a recipe."""

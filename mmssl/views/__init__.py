@@ -4,17 +4,21 @@ from collections.abc import Callable
 
 from mmssl.config import Choice
 from mmssl.views.frames import CenterView, FramesView
+from mmssl.views.ordered_frames import OrderedFramesView
 from mmssl.views.patches import PatchesView
 from mmssl.views.separate_crops import SeparateCropsView
 from mmssl.views.simclr import SimCLRView
+from mmssl.views.time_contrast import TimeContrastView
 from mmssl.views.view import View
 
 VIEWS: dict[str, Callable[..., View]] = {
     "center": CenterView,
     "frames": FramesView,
+    "ordered_frames": OrderedFramesView,
     "patches": PatchesView,
     "separate_crops": SeparateCropsView,
     "simclr": SimCLRView,
+    "time_contrast": TimeContrastView,
 }
 """Views by name in a recipe."""
 

@@ -26,7 +26,7 @@ def clips(num_clips: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     blocks = torch.randint(0, 256, (num_clips, 3, 6, 6), generator=generator, dtype=torch.uint8)
     pictures = blocks.repeat_interleave(10, -1).repeat_interleave(10, -2)
-    return torch.stack([pictures.roll((3 * step, 2 * step), (-2, -1)) for step in range(4)], dim=1)
+    return torch.stack([pictures.roll((3 * step, 2 * step), (-2, -1)) for step in range(6)], dim=1)
 
 
 def objective_and_batch(name: str, *, num_clips: int = 4, seed: int = 0) -> tuple[Objective, Batch]:

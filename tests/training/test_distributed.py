@@ -1,9 +1,6 @@
 """Two ranks compute what one process computes with the whole batch."""
 
 import json
-import multiprocessing
-import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -15,38 +12,8 @@ from mmssl.errors import TrainingError
 from mmssl.training.distributed import average_over_ranks, joined_ranks
 from mmssl.training.settings import Plan, TrainSettings
 from mmssl.training.sync_batchnorm import SynchronizedBatchNorm, synchronized_batchnorm
+from tests.training.ranks import on_ranks
 from tests.training.tiny import run
-
-
-def run_rank(rank: int, count: int, port: int, out: Path, name: str, settings: dict[str, object]) -> None:
-    torch.set_num_threads(1)
-    os.environ |= {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
-    if name == "average":
-        average(rank, out)
-    else:
-        run(out, name, double=True, **settings)
-
-
-def on_ranks(count: int, out: Path, name: str, **settings: object) -> None:
-    """The same training on several processes, started as torchrun does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [
-        multiprocessing.get_context("fork").Process(target=run_rank, args=(rank, count, port, out, name, settings))
-        for rank in range(count)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * count
 
 
 def state(out: Path) -> dict[str, torch.Tensor]:
@@ -62,7 +29,7 @@ def test_two_ranks_have_the_gradients_of_one(tmp_path: Path, name: str, toleranc
     """After one step of plain SGD at rate 1, equal weights mean equal gradients; SimCLR's loss is in single precision."""
     run(tmp_path / "none", name, double=True, **ONE_STEP, optimizer=PLAIN_SGD | {"lr": 0.0})
     run(tmp_path / "one", name, double=True, **ONE_STEP, optimizer=PLAIN_SGD)
-    on_ranks(2, tmp_path / "two", name, **ONE_STEP, optimizer=PLAIN_SGD)
+    on_ranks(2, run, tmp_path / "two", name, double=True, **ONE_STEP, optimizer=PLAIN_SGD)
     start, one, two = (state(tmp_path / folder) for folder in ("none", "one", "two"))
     assert any((one[key] - start[key]).abs().max() > 1e-3 for key in one)
     for key, value in one.items():
@@ -78,7 +45,7 @@ def test_two_ranks_train_like_one(tmp_path: Path, name: str) -> None:
         "clip_norm": 1.0,
     }
     run(tmp_path / "one", name, double=True, **settings)
-    on_ranks(2, tmp_path / "two", name, **settings)
+    on_ranks(2, run, tmp_path / "two", name, double=True, **settings)
     for key, value in state(tmp_path / "one").items():
         torch.testing.assert_close(state(tmp_path / "two")[key], value, rtol=1e-6, atol=1e-9)
     rows = [
@@ -92,7 +59,7 @@ def test_two_ranks_train_like_one(tmp_path: Path, name: str) -> None:
 def test_two_ranks_go_on_from_one(tmp_path: Path) -> None:
     """A state does not depend on the number of ranks, so a run may go on with another number."""
     run(tmp_path / "first", double=True, num_steps=3, epochs=None)
-    on_ranks(2, tmp_path / "first", "mean", num_steps=3, epochs=None)
+    on_ranks(2, run, tmp_path / "first", "mean", double=True, num_steps=3, epochs=None)
     assert len(list((tmp_path / "first" / "state").iterdir())) == 1
 
 
@@ -101,13 +68,15 @@ def test_a_batch_that_ranks_cannot_share_is_refused() -> None:
         Plan(22, 3, TrainSettings(batch_size=4, epochs=1, accumulate=2))
 
 
-def average(rank: int, out: Path) -> None:
+def average() -> None:
     with joined_ranks("cpu") as ranks:
         both, one, none = (nn.Parameter(torch.zeros(2, 2)) for _ in range(3))
-        both.grad = torch.full((2, 2), float(rank))
-        if rank == 1:
+        both.grad = torch.full((2, 2), float(ranks.rank))
+        if ranks.rank == 1:
             one.grad = torch.full((2, 2), 8.0)
-        scalars = average_over_ranks([both, one, none], torch.tensor([rank + 1.0, 5.0], dtype=torch.float64), ranks)
+        scalars = average_over_ranks(
+            [both, one, none], torch.tensor([ranks.rank + 1.0, 5.0], dtype=torch.float64), ranks
+        )
         assert none.grad is None
         assert both.grad is not None
         assert one.grad is not None
@@ -116,8 +85,8 @@ def average(rank: int, out: Path) -> None:
         assert one.grad.tolist() == [[4.0, 4.0]] * 2
 
 
-def test_gradients_of_some_ranks_count_as_zero_on_the_others(tmp_path: Path) -> None:
-    on_ranks(2, tmp_path, "average")
+def test_gradients_of_some_ranks_count_as_zero_on_the_others() -> None:
+    on_ranks(2, average)
 
 
 def test_converts_plain_batchnorms_only_and_keeps_their_tensors() -> None:

@@ -1,0 +1,86 @@
+"""Every objective has the same loss curve on two processes as on one that holds the whole batch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmssl.config import build
+from mmssl.data.dataset import ClipItem
+from mmssl.models import ENCODER_CHOICE
+from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
+from mmssl.training.distributed import joined_ranks
+from mmssl.training.loop import train
+from mmssl.training.settings import TrainSettings
+from mmssl.views import VIEW_CHOICE
+from tests.objectives.test_family import ENCODER, INPUTS, clips
+from tests.training.ranks import on_ranks
+
+NUM_CLIPS, BATCH_SIZE, NUM_STEPS = 12, 6, 5
+
+
+class MovingBlocks:
+    """The clips of the family's tests as a source."""
+
+    digest = "moving blocks"
+
+    @property
+    def items(self) -> Sequence[ClipItem]:
+        return [ClipItem(f"r{i}#0", f"r{i}", None, "train", f"r{i}", None, ()) for i in range(NUM_CLIPS)]
+
+    def __len__(self) -> int:
+        return NUM_CLIPS
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Tensor:
+        return clips(NUM_CLIPS)[list(indices)]
+
+
+def train_all(out: Path) -> None:
+    """Trains every objective a few steps, each from the weights that it always starts from."""
+    with joined_ranks("cpu"):
+        for name in sorted(OBJECTIVES):
+            torch.manual_seed(0)
+            encoder = build({**ENCODER, "input": INPUTS.get(name, "rgb")}, ENCODER_CHOICE)
+            objective = build(name, OBJECTIVE_CHOICE, encoder=encoder)
+            train(
+                objective,
+                build({**objective.default_view, "size": 32}, VIEW_CHOICE),
+                MovingBlocks(),
+                out=out / name,
+                settings=TrainSettings(
+                    batch_size=BATCH_SIZE,
+                    num_steps=NUM_STEPS,
+                    optimizer={"name": "sgd", "lr": 0.003},
+                    clip_norm=1.0,
+                    log_every=1,
+                    watch_every=0,
+                    checkpoint_every_seconds=None,
+                    device="cpu",
+                ),
+                seed=0,
+                encoder_spec=ENCODER,
+            )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Trainings on one process and on two."""
+    found = {name: tmp_path_factory.mktemp(name) for name in ("one", "two")}
+    train_all(found["one"])
+    on_ranks(2, train_all, found["two"])
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_two_processes_have_the_loss_curve_of_one(folders: dict[str, Path], name: str) -> None:
+    one, two = (
+        [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
+        for folder in folders.values()
+    )
+    assert len(one) == NUM_STEPS
+    assert one[0]["loss"] != one[-1]["loss"]
+    for first, second in zip(one, two, strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=2e-4)
