@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from mmssl.config import Choice
 from mmssl.views.frames import CenterView, FramesView
+from mmssl.views.moco import MoCoV1View, MoCoV2View
 from mmssl.views.ordered_frames import OrderedFramesView
 from mmssl.views.patches import PatchesView
 from mmssl.views.separate_crops import SeparateCropsView
@@ -14,6 +15,8 @@ from mmssl.views.view import View
 VIEWS: dict[str, Callable[..., View]] = {
     "center": CenterView,
     "frames": FramesView,
+    "moco_v1": MoCoV1View,
+    "moco_v2": MoCoV2View,
     "ordered_frames": OrderedFramesView,
     "patches": PatchesView,
     "separate_crops": SeparateCropsView,

@@ -18,6 +18,7 @@ def jitter_colors(
     name: str,
     *,
     strength: float,
+    extents: tuple[float, float, float, float] = (0.8, 0.8, 0.8, 0.2),
     probability: float = 0.8,
     grey_probability: float = 0.2,
 ) -> Float[Tensor, "batch 3 height width"]:
@@ -30,16 +31,20 @@ def jitter_colors(
         images: RGB in 0..1.
         random: One item an image.
         name: Of the draws.
-        strength: 1 changes brightness, contrast and saturation by up to 0.8 either way, and turns hue by up to 72 degrees.
+        strength: Multiplies the extents.
+        extents: Largest changes of brightness, contrast and saturation either way, as a share of what they are, and of
+            hue, as a share of the circle.
         probability: Of a change of color.
         grey_probability: Of becoming grey.
 
     Source:
         Chen et al. 2020, arXiv:2002.05709, appendix A.
     """
-    reach = 0.8 * strength
-    factors = random.uniform(f"{name}/factors", (3,), low=max(0.0, 1 - reach), high=1 + reach)
-    turn = random.uniform(f"{name}/hue", low=-0.2 * strength, high=0.2 * strength) * (2 * math.pi)
+    *reaches, turns = (strength * extent for extent in extents)
+    low = torch.tensor([max(0.0, 1 - reach) for reach in reaches])
+    high = torch.tensor([1 + reach for reach in reaches])
+    factors = low + random.uniform(f"{name}/factors", (3,)) * (high - low)
+    turn = random.uniform(f"{name}/hue", low=-turns, high=turns) * (2 * math.pi)
     brightness, contrast, saturation = factors[:, :, None, None].unbind(1)
     identity = torch.eye(4).expand(len(images), 4, 4)
     grey = torch.zeros(4, 4)

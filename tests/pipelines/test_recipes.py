@@ -31,4 +31,4 @@ def test_recipe_has_no_fault(path: Path, tmp_path: Path) -> None:
 
 def test_there_are_recipes() -> None:
     names = {str(path.relative_to(ROOT / "pipelines")) for path in RECIPES}
-    assert {"demo.yaml", "video/colorization.yaml", "image/simclr.yaml"} <= names
+    assert {"demo.yaml", "video/colorization.yaml", "image/imagenet/simclr.yaml", "image/cifar/simclr.yaml"} <= names

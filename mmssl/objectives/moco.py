@@ -1,0 +1,153 @@
+"""MoCo v1 and v2: a query must find its key among the keys of a queue, which a slowly moving copy of the encoder made."""
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmssl.functional.contrastive import moco_logits
+from mmssl.functional.gather import gather_with_gradient
+from mmssl.models.encoder import Encoder
+from mmssl.models.grouped_batchnorm import group_batchnorm
+from mmssl.models.mlp import MLP
+from mmssl.models.queue import KeyQueue
+from mmssl.models.teacher import Teacher
+from mmssl.objectives.objective import Batch, Objective, Output
+
+
+class MoCoV1(Objective):
+    """Momentum contrast with a linear head.
+
+    Args:
+        encoder: See `Objective`.
+        temperature: Of the softmax.
+        projection_dim: Length of the compared vectors.
+        queue_length: Keys of earlier batches that are negatives; for CIFAR 4096.
+        momentum: Of the key encoder.
+        norm_groups: Parts of a batch that BatchNorm treats apart, other parts for queries than for keys: a query could
+            otherwise know its key by the statistics they share.
+    """
+
+    default_view: ClassVar[dict[str, Any]] = {"name": "moco_v1"}
+    source = "He et al. 2020, arXiv:1911.05722"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        temperature: float = 0.07,
+        projection_dim: int = 128,
+        queue_length: int = 65536,
+        momentum: float = 0.999,
+        norm_groups: int = 8,
+    ) -> None:
+        super().__init__(encoder)
+        self.head = MLP([encoder.dim, projection_dim])
+        self.contrast = _MomentumContrast(
+            encoder,
+            self.head,
+            dim=projection_dim,
+            temperature=temperature,
+            queue_length=queue_length,
+            momentum=momentum,
+            norm_groups=norm_groups,
+        )
+
+    def forward(self, batch: Batch) -> Output:
+        """The loss of `view_1` as queries and `view_2` as keys; also `accuracy`, the share of keys that were found."""
+        output: Output = self.contrast(self.head(self.encoder(batch["view_1"])), batch["view_2"])
+        return output
+
+    def after_step(self, output: Output, *, progress: float) -> None:
+        """Enqueues the keys of all processes; moves the key encoder."""
+        self.contrast.move(self.encoder, self.head, output["keys"])
+
+
+class MoCoV2(Objective):
+    """Momentum contrast with a head of two layers; stronger views and a higher temperature are what else v2 changes.
+
+    Args:
+        encoder: See `Objective`.
+        temperature: Of the softmax.
+        hidden_dim: Of the head; the encoder's `dim` where not given.
+        projection_dim: Length of the compared vectors.
+        queue_length: Keys of earlier batches that are negatives; for CIFAR 4096.
+        momentum: Of the key encoder.
+        norm_groups: See `MoCoV1`.
+    """
+
+    default_view: ClassVar[dict[str, Any]] = {"name": "moco_v2"}
+    source = "Chen et al. 2020, arXiv:2003.04297"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        temperature: float = 0.2,
+        hidden_dim: int | None = None,
+        projection_dim: int = 128,
+        queue_length: int = 65536,
+        momentum: float = 0.999,
+        norm_groups: int = 8,
+    ) -> None:
+        super().__init__(encoder)
+        self.head = MLP([encoder.dim, hidden_dim or encoder.dim, projection_dim], batchnorm=False)
+        self.contrast = _MomentumContrast(
+            encoder,
+            self.head,
+            dim=projection_dim,
+            temperature=temperature,
+            queue_length=queue_length,
+            momentum=momentum,
+            norm_groups=norm_groups,
+        )
+
+    def forward(self, batch: Batch) -> Output:
+        """The loss of `view_1` as queries and `view_2` as keys; also `accuracy`, the share of keys that were found."""
+        output: Output = self.contrast(self.head(self.encoder(batch["view_1"])), batch["view_2"])
+        return output
+
+    def after_step(self, output: Output, *, progress: float) -> None:
+        """Enqueues the keys of all processes; moves the key encoder."""
+        self.contrast.move(self.encoder, self.head, output["keys"])
+
+
+class _MomentumContrast(nn.Module):
+    """The part that both share: key encoder, queue and loss. Groups the BatchNorm of the encoder it is given."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: nn.Module,
+        *,
+        dim: int,
+        temperature: float,
+        queue_length: int,
+        momentum: float,
+        norm_groups: int,
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.momentum = momentum
+        self.teacher = Teacher(nn.Sequential(encoder, head))
+        self.queue = KeyQueue(queue_length, dim)
+        group_batchnorm(encoder, norm_groups, interleaved=False)
+        group_batchnorm(self.teacher, norm_groups, interleaved=True)
+
+    def forward(
+        self, queries: Float[Tensor, "batch dim"], images: Float[Tensor, "batch 3 height width"]
+    ) -> dict[str, Tensor]:
+        """The loss of queries whose keys are made of images; the keys go into the queue only after the step."""
+        keys = self.teacher(images)
+        logits = moco_logits(queries, keys, self.queue.keys, temperature=self.temperature)
+        loss = functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+        found = (logits.detach().argmax(1) == 0).float().mean()
+        return {"loss": loss, "accuracy": found, "keys": keys}
+
+    def move(self, encoder: Encoder, head: nn.Module, keys: Float[Tensor, "batch dim"]) -> None:
+        """Enqueues the keys of all processes and moves the key encoder towards the query encoder."""
+        with torch.no_grad():
+            self.queue.enqueue(gather_with_gradient(keys))
+        self.teacher.follow(nn.Sequential(encoder, head), momentum=self.momentum)
