@@ -19,6 +19,17 @@ class Input:
         object.__setattr__(self, "stages", stages)
 
 
+@dataclass(frozen=True, eq=False)
+class Needs:
+    """Marks a choice whose entries need another setting too: `evaluation: Annotated[Spec | str, CHOICE, Needs(NEEDS)]`.
+
+    Args:
+        settings: Name of the setting that has to be given, by the name of the entry.
+    """
+
+    settings: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class RunContext:
     """The facts of a run that are no settings of a stage.

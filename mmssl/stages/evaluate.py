@@ -5,12 +5,11 @@ from typing import Annotated
 
 from mmssl.config import Spec, normalized
 from mmssl.data.manifest import read_manifest
-from mmssl.errors import StageError
 from mmssl.evaluation import EVALUATION_CHOICE, NEEDS
 from mmssl.evaluation.evaluate import evaluate as score
 from mmssl.report.section import Block, Images, Picture, Scores, Section, Video, write_section
 from mmssl.stages.clips import dataset_name, open_clips
-from mmssl.stages.context import Input, RunContext
+from mmssl.stages.context import Input, Needs, RunContext
 from mmssl.stages.decode import ManifestFile
 from mmssl.stages.embed import EncoderReference, tables_of
 
@@ -23,7 +22,7 @@ def evaluate(
     context: RunContext,
     *,
     encoders: list[EncoderReference],
-    evaluation: Annotated[Spec | str, EVALUATION_CHOICE],
+    evaluation: Annotated[Spec | str, EVALUATION_CHOICE, Needs(NEEDS)],
     clips: Annotated[Path, Input("decode")] | None = None,
     manifest: ManifestFile | None = None,
     embeddings: Annotated[Path, Input("embed")] | None = None,
@@ -40,16 +39,10 @@ def evaluate(
         manifest: For evaluations that read media files.
         embeddings: Folder of an embed stage, whose tables are used instead of embedding again.
         baselines: Whether to score the evaluation's baselines too.
-
-    Raises:
-        StageError: If what the evaluation reads is not given.
     """
     name = str(normalized(evaluation)["name"])
     read = read_manifest(manifest) if manifest is not None else None
     source = open_clips(clips) if clips is not None else None
-    if {"clips": source, "manifest": read}[NEEDS[name]] is None:
-        how = "`clips: $NAME` of a decode stage" if NEEDS[name] == "clips" else "`manifest: FILE`"
-        raise StageError(f"{name} has nothing to score on; give {how}")
     rows = score(
         encoders,
         evaluation,

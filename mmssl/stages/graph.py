@@ -11,7 +11,7 @@ from mmssl.config import Fault, KeyPath, Recipe, bind, marked, suggest
 from mmssl.data.checking import check_manifest
 from mmssl.data.manifest import read_manifest
 from mmssl.errors import MmsslError
-from mmssl.stages.context import Input
+from mmssl.stages.context import Input, Needs
 
 Stage = Callable[..., None]
 """`stage(out: Path, context: RunContext, *, settings...)`: its keyword-only parameters are what a recipe may set."""
@@ -105,7 +105,22 @@ def _read_node(
         if source is not None and source.kind not in mark.stages:
             wanted = f"needs a stage of kind {' or '.join(mark.stages)}" if mark.stages else "needs a manifest file"
             faults.append(Fault((*path, *below), f"${source.name} is a {source.kind} stage; this setting {wanted}"))
-    return node, faults
+    return node, faults + list(_lacking(node, stages))
+
+
+def _lacking(node: Node, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    """Settings that the stage leaves out although what another of its settings chooses needs them."""
+    hints = get_type_hints(stages[node.kind], include_extras=True)
+    for key, value in node.settings.items():
+        for below, mark, spec in marked(hints.get(key, Any), value, Needs):
+            name = spec.get("name") if isinstance(spec, dict) else spec
+            needed = mark.settings.get(name) if isinstance(name, str) else None
+            if needed is not None and node.settings.get(needed) is None:
+                kinds = next((mark.stages for _, mark, _ in marked(hints[needed], "", Input)), ())
+                how = f"$NAME` of a {' or '.join(kinds)} stage" if kinds else "FILE`"
+                yield Fault(
+                    (*node.path, key, *below), f"{name} needs `{needed}`, which is not given; add `{needed}: {how}"
+                )
 
 
 def _unknown(name: str, target: str, above: Mapping[str, Node], names: list[str]) -> str:

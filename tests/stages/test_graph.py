@@ -1,9 +1,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from mmssl.config import Choice, Recipe, Spec
-from mmssl.stages.context import Input, RunContext
-from mmssl.stages.graph import Stage, bound_settings, complete_settings, read_graph
+from mmssl.config import Choice, Recipe, Spec, load_recipe
+from mmssl.stages import STAGES as REAL_STAGES
+from mmssl.stages.context import Input, Needs, RunContext
+from mmssl.stages.graph import Stage, bound_settings, check_recipe, complete_settings, read_graph
 
 
 def simclr(*, temperature: float = 0.1) -> None: ...
@@ -22,7 +23,21 @@ def train(
 ) -> None: ...
 
 
-def evaluate(out: Path, context: RunContext, *, encoders: list[Annotated[str, Input("train")]]) -> None: ...
+def knn() -> None: ...
+
+
+def evaluate(
+    out: Path,
+    context: RunContext,
+    *,
+    encoders: list[Annotated[str, Input("train")]],
+    evaluation: Annotated[
+        Spec | str, Choice({"knn": knn, "masks": knn}, "evaluation"), Needs({"knn": "clips", "masks": "manifest"})
+    ]
+    | None = None,
+    clips: Annotated[Path, Input("decode")] | None = None,
+    manifest: Annotated[Path, Input()] | None = None,
+) -> None: ...
 
 
 STAGES: dict[str, Stage] = {"decode": decode, "train": train, "evaluate": evaluate}
@@ -84,6 +99,30 @@ def test_every_fault_is_reported_at_once() -> None:
     )
     assert "'many'" in faults.pop("stages.three.steps")
     assert not faults
+
+
+def test_what_an_evaluation_reads_has_to_be_given() -> None:
+    faults = faults_of(
+        {
+            "decode": None,
+            "one": {"stage": "evaluate", "encoders": ["lab"], "evaluation": {"name": "knn"}, "manifest": "a.jsonl"},
+            "two": {"stage": "evaluate", "encoders": ["lab"], "evaluation": "masks", "manifest": None},
+            "three": {"stage": "evaluate", "encoders": ["lab"], "evaluation": "knn", "clips": "$decode"},
+        }
+    )
+    assert faults == {
+        "stages.one.evaluation": "knn needs `clips`, which is not given; add `clips: $NAME` of a decode stage",
+        "stages.two.evaluation": "masks needs `manifest`, which is not given; add `manifest: FILE`",
+    }
+
+
+def test_a_recipe_is_told_the_line_of_an_evaluation_without_clips(small_recipe: Path) -> None:
+    recipe = load_recipe(small_recipe, ["knn.clips=null"])
+    (fault,) = check_recipe(recipe, stages=REAL_STAGES)
+    line = next(
+        number for number, text in enumerate(small_recipe.read_text().splitlines(), 1) if text.startswith("  knn:")
+    )
+    assert fault.text(recipe).startswith(f"{small_recipe}:{line}: stages.knn.evaluation: knn needs `clips`")
 
 
 def test_faults_of_the_recipe_as_a_whole() -> None:
