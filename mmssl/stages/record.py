@@ -2,6 +2,7 @@
 
 import json
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,12 +76,36 @@ def settings_digest(graph: Graph, node: Node, stages: Mapping[str, Stage]) -> st
     return digest([graph.seed, needed])
 
 
-def write_record(folder: Path, record: Record, *, seconds: float | None) -> None:
-    """Writes `stage.json`; `seconds` is None while the stage is not finished."""
+def begin_record(folder: Path, record: Record) -> float:
+    """Writes the `stage.json` of a stage that begins or goes on; gives the seconds that earlier processes spent on it.
+
+    A process that was killed counts up to the last file that it wrote.
+    """
+    before = read_record(folder)
+    spent = 0.0
+    if "began" in before:
+        last = max(file.stat().st_mtime for file in folder.rglob("*"))
+        spent = before["seconds_before"] + max(0.0, last - before["began"])
+    _write(folder, record, {"seconds": None, "seconds_before": spent, "began": time.time()})
+    return spent
+
+
+def finish_record(folder: Path, record: Record, *, seconds: float) -> None:
+    """Writes the `stage.json` of a finished stage.
+
+    Args:
+        folder: Of the stage.
+        record: What it was made from.
+        seconds: That it took, all processes that worked on it together.
+    """
+    _write(folder, record, {"seconds": seconds})
+
+
+def _write(folder: Path, record: Record, times: Mapping[str, float | None]) -> None:
     content = {
         "digest": record.digest,
         **vars(record),
-        "seconds": seconds,
+        **times,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": _installed(),

@@ -18,7 +18,7 @@ from mmssl.stages import STAGES
 from mmssl.stages.context import RunContext
 from mmssl.stages.folder import partial_folder, publish, remove, run_lock
 from mmssl.stages.graph import Graph, Node, Stage, bound_settings, check_recipe, read_graph
-from mmssl.stages.record import Record, read_record, record_of, settings_digest, write_record
+from mmssl.stages.record import FILE, Record, begin_record, finish_record, read_record, record_of, settings_digest
 
 RUNS = Path("runs")
 RUN_FILE = "run.json"
@@ -132,18 +132,20 @@ def _run_stage(
         return False
     begun = read_record(partial)
     if begun.get("digest") != record.digest:
+        begun = {}
         remove(partial)
         partial.mkdir()
-        write_record(partial, record, seconds=None)
-    if begun.get("digest") != record.digest or begun.get("seconds") is None:
-        _say(node, "running" if not begun else "going on")
-        began = time.monotonic()
+    if begun.get("seconds") is None:
+        _say(node, "going on" if begun else "running")
+        seconds_before, began = begin_record(partial, record), time.monotonic()
         try:
             stages[node.kind](partial, context, **bound_settings(node, stages, context.folders))
         except MmsslError as error:
             place = recipe.place(node.path)
             raise StageError(f"stage {node.name}{f' ({place})' if place else ''}: {error}") from error
-        write_record(partial, record, seconds=time.monotonic() - began)
+        finally:
+            (partial / FILE).touch()
+        finish_record(partial, record, seconds=seconds_before + time.monotonic() - began)
     publish(partial, final)
     _say(node, f"done in {read_record(final)['seconds']:.1f} s")
     return True

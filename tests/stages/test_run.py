@@ -17,9 +17,10 @@ from mmssl.stages.run import run_recipe
 CALLS: list[str] = []
 
 
-def source(out: Path, context: RunContext, *, text: str = "a", units: int = 2) -> None:
+def source(out: Path, context: RunContext, *, text: str = "a", units: int = 2, sleep_seconds: float = 0.0) -> None:
     """Writes its text once for each unit, leaving out those that are there."""
     CALLS.append(context.stage)
+    time.sleep(sleep_seconds)
     for unit in range(units):
         file = out / f"{unit}.txt"
         if not file.exists():
@@ -122,6 +123,22 @@ def test_a_killed_run_goes_on_and_its_lock_is_free(run: Callable[..., list[str]]
     assert process.exitcode == -signal.SIGKILL
     (tmp_path / "out/die").unlink()
     assert run()[:2] == ["source", "source.1"]
+
+
+def test_the_seconds_of_a_stage_are_those_of_all_processes(run: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/die").touch()
+    process = multiprocessing.get_context("fork").Process(target=run, args=("source.sleep_seconds=0.2",))
+    process.start()
+    process.join()
+    (tmp_path / "out/die").rename(tmp_path / "out/fail")
+    with pytest.raises(StageError):
+        run("source.sleep_seconds=0.2")
+    (tmp_path / "out/fail").unlink()
+    run("source.sleep_seconds=0.2")
+    record = json.loads((tmp_path / "out/source/stage.json").read_text())
+    assert 0.6 < record["seconds"] < 30
+    assert "began" not in record
 
 
 def test_one_run_at_a_time(run: Callable[..., list[str]], tmp_path: Path) -> None:
