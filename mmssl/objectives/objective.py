@@ -1,5 +1,6 @@
 """The one base class of the project: what every training objective is to the loop."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -28,6 +29,9 @@ class Objective(nn.Module):
 
     source: ClassVar[str]
     """Where the method comes from, as `mmssl list objectives` prints it."""
+
+    units: ClassVar[Mapping[str, str]] = {"loss": "nats", "accuracy": "share of right answers"}
+    """Units of the scalars that `forward` gives, by name or by a word of it; the report's plots show them."""
 
     looks_across_batch: ClassVar[bool] = False
     """Whether the loss of an item depends on the other items of its batch, so that micro-batches are not one batch."""

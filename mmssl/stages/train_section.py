@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,11 +11,11 @@ from mmssl.data.dataset import ClipSource
 from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
 from mmssl.objectives.objective import Objective
-from mmssl.report.section import Block, Images, LinePlot, Picture, Section, Series, Table, write_section
+from mmssl.report.section import Block, Images, Picture, Section, Table, write_section
+from mmssl.stages.train_curves import curves
 from mmssl.views.view import View
 
 PREVIEW_CLIPS = 8
-NOT_CURVES = ("step", "epoch")
 
 
 def write_train_section(
@@ -41,23 +40,11 @@ def write_train_section(
     pictures = objective.pictures({key: value.to(device) for key, value in batch.items()})
     blocks: tuple[Block, ...] = (
         Table(("what", "value"), facts),
-        *_curves(lines),
+        *curves(lines, units=objective.units),
         *_images(out, _previews(batch), title="What the objective sees"),
         *_images(out, pictures, title="What it makes of it"),
     )
     write_section(out, Section(title, blocks))
-
-
-def _curves(lines: list[dict[str, Any]]) -> list[LinePlot]:
-    """A plot for each number that was written down, the loss first."""
-    names = dict.fromkeys(["loss", *(name for line in lines for name in line if name not in NOT_CURVES)])
-    plots = []
-    for name in names:
-        points = [(float(line["step"]), float(line[name])) for line in lines if line.get(name) is not None]
-        if points:
-            x, y = zip(*points, strict=True)
-            plots.append(LinePlot(name.replace("_", " "), "step", name, (Series(name, x, y),)))
-    return plots
 
 
 def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height width"]]:

@@ -1,0 +1,35 @@
+from mmssl.stages.train_curves import curves
+
+LINES = [
+    {"step": 2, "epoch": 0, "loss": 1.5, "accuracy": 0.2, "accuracy_in_place": 0.1, "lr": 0.1, "seen_cells": 7},
+    {"step": 4, "epoch": 1, "loss": None, "accuracy": 0.4, "accuracy_in_place": 0.1, "lr": 0.05, "spread": 0.9},
+]
+
+
+def test_each_quantity_has_a_plot_with_words_and_units() -> None:
+    plots = curves(LINES, units={"loss": "nats", "accuracy": "share"})
+    assert [(plot.title, plot.y_label) for plot in plots] == [
+        ("Loss", "loss (nats)"),
+        ("Accuracy", "accuracy (share)"),
+        ("Learning rate", "learning rate"),
+        ("Seen cells", "seen cells"),
+        ("Spread of the embeddings", "spread (0 to about 1)"),
+    ]
+    assert {plot.x_label for plot in plots} == {"steps of the optimizer"}
+
+
+def test_numbers_of_one_kind_share_a_plot_and_gaps_are_left_out() -> None:
+    loss, accuracy, *_ = curves(LINES, units={})
+    assert [(series.name, series.y) for series in accuracy.series] == [
+        ("accuracy", (0.2, 0.4)),
+        ("accuracy in place", (0.1, 0.1)),
+    ]
+    (series,) = loss.series
+    assert (series.x, series.y) == ((2.0,), (1.5,))
+
+
+def test_names_that_differ_in_a_number_share_a_plot() -> None:
+    line = {"step": 1, "loss": 1.0, "return_accuracy_1": 0.5, "return_accuracy_2": 0.25}
+    _, plot = curves([line], units={"accuracy": "share"})
+    assert (plot.title, plot.y_label) == ("Return accuracy", "return accuracy (share)")
+    assert [series.name for series in plot.series] == ["return accuracy 1", "return accuracy 2"]
