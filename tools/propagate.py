@@ -28,13 +28,16 @@ def main() -> int:
     parser.add_argument("--no-stop-at-cuts", action="store_true", help="carry labels across scene cuts")
     parser.add_argument("--no-overlay", action="store_true", help="write no overlay.mp4 and no contact_sheet.png")
     parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--features", type=Path, help="folder that keeps features for the next run on this video")
     options = parser.parse_args()
     try:
+        loaded = load_encoder(options.encoder)
         result = propagate_video(
             options.video,
             options.labels,
-            encoder=load_encoder(options.encoder).encoder,
+            encoder=loaded.encoder,
             encoder_name=options.encoder,
+            encoder_digest=loaded.digest,
             out=options.out,
             preset=options.preset,
             label_format=options.labels_format,
@@ -43,10 +46,12 @@ def main() -> int:
             soft_masks=options.soft_masks,
             stop_at_cuts=not options.no_stop_at_cuts,
             overlay=not options.no_overlay,
+            features=options.features,
         )
     except MmsslError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    print("done before" if result.cost is None else result.cost, file=sys.stderr)
     print(result.out)
     return 0
 

@@ -1,5 +1,6 @@
 """`mmssl propagate`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,15 @@ def propagate(
         bool, typer.Option(help="Find scene cuts and carry nothing across them; label each shot.")
     ] = True,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4 and contact_sheet.png.")] = True,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps features in half precision: the next run on this video with other labels or another "
+            "preset of the same resolution reads them instead of encoding. About 1 MB a frame for `lab` and preset dino, "
+            "more for networks. Results are the same up to half precision.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Carry labels on one or more frames to every frame of a video; print the folder with the results.
 
@@ -51,8 +61,12 @@ def propagate(
     fused in between. Look at `review.csv`, label one more frame where it is wrong, and run the same command again: only the
     frames between the neighboring labeled frames are done anew. Interrupted, the same command goes on where it stopped.
 
+    It works at once with `lab` (colors of patches, no weights). Networks know more: a checkpoint of this project, or
+    `timm:NAME`. `mmssl list presets` shows the protocols; `dino` is the one to begin with.
+
     Results: `masks/00000.png` ..., `objects.csv` (area, confidence, lost), `frames.csv` (exact times), `review.csv` (what to
-    look at again), `overlay.mp4`, `contact_sheet.png`, `summary.json`, and `labels.FORMAT` for each `--save-as`.
+    look at again), `overlay.mp4`, `contact_sheet.png`, `summary.json`, `logs/timing.json` (where the time went), and
+    `labels.FORMAT` for each `--save-as`.
 
     Examples:
     - `mmssl propagate dog.mp4 --labels dog_00000.png -o out/`
@@ -62,6 +76,8 @@ def propagate(
     - `mmssl propagate mouse.mp4 --labels mouse.slp --save-as sleap --save-as points_csv -o out/`
 
     - `mmssl propagate frames/ --labels first.png --encoder runs/demo/tracker --preset crw -o out/`
+
+    - `mmssl propagate dog.mp4 --labels masks/ --encoder timm:resnet50:stride=8 --features cache/ -o out/`
     """
     from mmssl.models.loading import load_encoder
     from mmssl.propagation.video import propagate_video
@@ -72,6 +88,7 @@ def propagate(
         labels,
         encoder=loaded.encoder,
         encoder_name=encoder,
+        encoder_digest=loaded.digest,
         out=out,
         preset=preset,
         label_format=labels_format,
@@ -80,5 +97,7 @@ def propagate(
         soft_masks=soft_masks,
         stop_at_cuts=stop_at_cuts,
         overlay=overlay,
+        features=features,
     )
+    print("done before" if result.cost is None else result.cost, file=sys.stderr)
     print(result.out)

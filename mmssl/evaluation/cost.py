@@ -1,13 +1,12 @@
 """What an evaluation cost: rows that differ from run to run, so that they are given only where asked for."""
 
-import resource
-import sys
 from collections.abc import Mapping
 
 import torch
 
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
+from mmssl.propagation.cost import peak_memory_mib
 
 
 def cost_rows(
@@ -42,9 +41,3 @@ def cost_rows(
             num_items=len(seconds),
         ),
     ]
-
-
-def peak_memory_mib() -> float:
-    """Largest resident memory of this process so far, in MiB; earlier work of the same process counts."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

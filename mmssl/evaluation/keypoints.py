@@ -20,10 +20,14 @@ from mmssl.evaluation.propagation import changed_preset, describe_preset, rows_w
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.media.image import read_index_png
-from mmssl.media.video import open_video
+from mmssl.media.video import VideoFile, open_video
 from mmssl.progress import Progress
+from mmssl.propagation.feature_cache import FeatureCache
+from mmssl.propagation.frame_encoder import FeatureSource, FrameEncoder
+from mmssl.propagation.masks import input_size
 from mmssl.propagation.points import SIGMA_CELLS, propagate_points
 from mmssl.propagation.presets import Preset
+from mmssl.propagation.state import digest_of_files
 
 ALPHAS = (0.1, 0.2)
 
@@ -46,6 +50,7 @@ def keypoints(
     sigma_cells: float = SIGMA_CELLS,
     split: str | None = None,
     batch_size: int = 4,
+    features: Path | None = None,
     report_seconds: bool = False,
 ) -> list[ReportRow]:
     """Carries each video's first annotated joints through it and compares with the other annotated frames.
@@ -70,6 +75,7 @@ def keypoints(
         sigma_cells: Width of the Gaussian that a joint is drawn as.
         split: Rows of this split only; None for all.
         batch_size: Frames encoded together.
+        features: Folder of feature caches, for the next evaluation of this encoder at this size; half precision.
         report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
 
     Returns:
@@ -85,7 +91,7 @@ def keypoints(
     settings = changed_preset(preset, temperature=temperature, short_side=short_side)
     rows = rows_with("keypoints", subject, split)
     subject.encoder.encoder.to(subject.device)
-    run = _Run(subject, settings, square, queries, sigma_cells, batch_size)
+    run = _Run(subject, settings, square, queries, sigma_cells, batch_size, features)
     scored: dict[str, _Scored] = {}
     failed: dict[str, str] = {}
     with Progress("keypoints", len(rows), unit="videos") as progress:
@@ -97,6 +103,7 @@ def keypoints(
             progress.advance()
     shape = "squashed to a square of that side" if square else "whole frames"
     described = describe_preset(preset, settings, stride=subject.encoder.encoder.stride)
+    described += "" if features is None else "; features in half precision"
     protocol = f"{described}; {shape}; joints as Gaussians of {sigma_cells:g} cells; " + (
         "first annotated frame's joints given" if queries == "first" else "each point given where first annotated"
     )
@@ -159,6 +166,7 @@ class _Run:
     queries: str
     sigma_cells: float
     batch_size: int
+    features: Path | None
 
     def score(self, row: ManifestRow) -> _Scored:
         """Follows one video's points.
@@ -187,10 +195,9 @@ class _Run:
                 for index, points, _ in propagate_points(
                     source,
                     starts,
-                    encoder=self.subject.encoder.encoder.eval(),
+                    encode=self._encode(source, max(given.frames) + 1),
                     preset=self.preset,
                     stop=max(given.frames) + 1,
-                    encoded=(self.preset.short_side,) * 2 if self.square else None,
                     sigma_cells=self.sigma_cells,
                     batch_size=self.batch_size,
                 )
@@ -211,6 +218,23 @@ class _Run:
         predicted = torch.stack([found[index] for index in scored])
         track = _Track(given.names, given.groups(), predicted, truth, annotated, areas, size)
         return _Scored(track, replace(track, predicted=copied.expand(len(scored), -1, -1)), seconds)
+
+    def _encode(self, source: VideoFile, stop: int) -> FeatureSource:
+        """What gives the features of a video up to a frame."""
+        subject = self.subject
+        encoded = (self.preset.short_side,) * 2 if self.square else input_size(source.size, self.preset)
+        encode = FrameEncoder(subject.encoder.encoder, subject.encoder.reference, encoded)
+        if self.features is None:
+            return encode
+        cache = FeatureCache(
+            self.features,
+            encode,
+            encoder_digest=subject.encoder.digest,
+            video_digest=digest_of_files(source.path),
+            batch_size=self.batch_size,
+        )
+        cache.fill(source, stop=stop)
+        return cache
 
 
 def start_points(given: Keypoints, *, each: bool) -> dict[int, Float[Tensor, "points 2"]]:

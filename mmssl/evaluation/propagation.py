@@ -33,6 +33,7 @@ def propagation(
     split: str | None = None,
     classes: int | None = None,
     batch_size: int = 4,
+    features: Path | None = None,
     report_seconds: bool = False,
 ) -> list[ReportRow]:
     """Carries each video's first mask through it and compares with the annotated frames, by the DAVIS protocol.
@@ -50,6 +51,7 @@ def propagation(
         classes: Where the indices of the masks are classes, as on VIP (20 with the background): adds the mean IoU over
             the scored frames of all videos together.
         batch_size: Frames encoded together.
+        features: Folder of feature caches, for the next evaluation of this encoder at this size; half precision.
         report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
 
     Returns:
@@ -73,12 +75,13 @@ def propagation(
         for row in rows:
             out = (subject.out or Path(scratch)) / re.sub(r"[^\w.-]", "_", row.id)
             try:
-                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out, classes)
+                scored[row.id] = _score(subject, subject.manifest, row, settings, batch_size, out, classes, features)
             except MmsslError as error:
                 failed[row.id] = str(error)
     name = split_name(rows)
+    half = "" if features is None else "; features in half precision"
     scoring = "first mask given; J and F without the first and last frame, mean over objects"
-    protocol = f"{describe_preset(preset, settings, stride=subject.encoder.encoder.stride)}; {scoring}"
+    protocol = f"{describe_preset(preset, settings, stride=subject.encoder.encoder.stride)}{half}; {scoring}"
     report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
     if report_seconds:
         seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
@@ -142,6 +145,7 @@ def _score(
     batch_size: int,
     out: Path,
     classes: int | None,
+    features: Path | None,
 ) -> _Scored:
     """Propagates one video and scores it.
 
@@ -158,11 +162,13 @@ def _score(
         masks / "00000.png",
         encoder=subject.encoder.encoder,
         encoder_name=subject.name or subject.encoder.reference,
+        encoder_digest=subject.encoder.digest,
         out=out,
         preset=preset,
         batch_size=batch_size,
         overlay=subject.out is not None,
         plain=True,
+        features=features,
     )
     shutil.rmtree(out / "logs", ignore_errors=True)
     first = read_index_png(masks / "00000.png")

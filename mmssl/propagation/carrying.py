@@ -17,13 +17,14 @@ from mmssl.files import atomic_file
 from mmssl.media.video import VideoFile
 from mmssl.propagation.channels import Channels
 from mmssl.propagation.confidence import REASONS, confidence, weakest_sign
+from mmssl.propagation.frame_encoder import FeatureSource
 from mmssl.propagation.frame_writer import Carried, FrameWriter
 from mmssl.propagation.fusion import fuse
 from mmssl.propagation.rows import from_line
 from mmssl.propagation.segments import Group, Segment
 from mmssl.propagation.state import State
 from mmssl.propagation.streaming import InOrder
-from mmssl.propagation.walk import FADED, FADED_POINT, FrameEncoder, Step, Walk
+from mmssl.propagation.walk import FADED, FADED_POINT, Step, Walk
 
 QUEUE_FRAMES = 8
 """Frames whose results may wait to be written."""
@@ -53,7 +54,7 @@ class Carrier:
 
     Args:
         source: The video.
-        encode: Encodes its frames.
+        encode: Gives the features of its frames.
         channels: Of the group's objects.
         group: The objects, their labels and segments.
         out: Output folder.
@@ -66,7 +67,7 @@ class Carrier:
     def __init__(
         self,
         source: VideoFile,
-        encode: FrameEncoder,
+        encode: FeatureSource,
         channels: Channels,
         group: Group,
         *,

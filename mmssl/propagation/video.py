@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,19 @@ from mmssl.models.encoder import Encoder
 from mmssl.progress import Progress
 from mmssl.propagation.carrying import Carrier, Settings
 from mmssl.propagation.channels import Channels
+from mmssl.propagation.cost import Cost, peak_memory_mib
 from mmssl.propagation.cuts import find_cuts
 from mmssl.propagation.exchange import detect_format, read_labels
 from mmssl.propagation.exporting import check_exports
+from mmssl.propagation.feature_cache import FeatureCache
 from mmssl.propagation.files import mask_file
+from mmssl.propagation.frame_encoder import FeatureSource, FrameEncoder
 from mmssl.propagation.masks import VOID, input_size
 from mmssl.propagation.presets import PRESETS, Preset
 from mmssl.propagation.results import Results, clear
 from mmssl.propagation.segments import Group, plan
 from mmssl.propagation.state import State, digest_of_files, digest_of_weights, write_json
 from mmssl.propagation.video_labels import VideoLabels
-from mmssl.propagation.walk import FrameEncoder
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,18 @@ class VideoResult:
         out: Folder with the results.
         num_frames: Frames of the video.
         objects: Ids of the objects, rising.
-        seconds_per_frame: Wall-clock time a frame of the frames done now; None where all had been done before.
+        cost: Of the work done now; None where all had been done before.
     """
 
     out: Path
     num_frames: int
     objects: tuple[int, ...]
-    seconds_per_frame: float | None
+    cost: Cost | None = None
+
+    @property
+    def seconds_per_frame(self) -> float | None:
+        """Wall-clock time a frame of the frames done now; None where all had been done before."""
+        return None if self.cost is None else self.cost.seconds_per_frame
 
     def mask_file(self, frame: int) -> Path:
         """Where the mask of a frame lies."""
@@ -71,6 +78,7 @@ def propagate_video(
     *,
     encoder: Encoder,
     encoder_name: str,
+    encoder_digest: str | None = None,
     out: Path,
     preset: str | Preset = "dino",
     label_format: str | None = None,
@@ -81,6 +89,7 @@ def propagate_video(
     plain: bool = False,
     batch_size: int = 4,
     overlay: bool = True,
+    features: Path | None = None,
 ) -> VideoResult:
     """Carries labels of objects on one or more frames to every frame of a video.
 
@@ -107,6 +116,7 @@ def propagate_video(
             background, each other index an object; 255 beside other objects means nobody's pixels, alone it is object 1.
         encoder: Gives the features; used in evaluation mode, on the device it is on.
         encoder_name: How the results name it.
+        encoder_digest: Of its spec and weights; made of its name and weights where not given.
         out: Folder to write to; made where it is missing.
         preset: Protocol, or its name in `PRESETS`.
         label_format: Format of `labels`; None to detect it.
@@ -117,6 +127,8 @@ def propagate_video(
         plain: The preset's protocol and nothing else: no scene cuts, no confidence, and nothing is ever lost.
         batch_size: Frames encoded together.
         overlay: Whether to write `overlay.mp4` and `contact_sheet.png`.
+        features: Folder of feature caches: frames are encoded once and their features kept there in half precision, for
+            later calls with other labels or another preset. Results are those without it up to that precision.
 
     Returns:
         Where things are.
@@ -132,12 +144,15 @@ def propagate_video(
         given, void = _read(labels, source, label_format, label_frame)
         check_exports(given, save_as)
         settings = Settings(batch_size=batch_size, plain=plain, soft_masks=soft_masks)
+        video_digest = digest_of_files(video)
+        encoder_digest = encoder_digest or digest([encoder_name, digest_of_weights(encoder)])
         made_of = {
             "version": mmssl.__version__,
-            "video": digest_of_files(video),
+            "video": video_digest,
             "encoder": encoder_name,
-            "weights": digest_of_weights(encoder),
+            "weights": encoder_digest,
             "preset": asdict(preset),
+            "half": features is not None,
             **asdict(settings),
         }
         record = digest(made_of)
@@ -152,18 +167,28 @@ def propagate_video(
             "overlay": overlay,
         }
         state = State(out, digest(asked))
-        result = VideoResult(out, source.num_frames, tuple(each.id for each in objects), None)
+        result = VideoResult(out, source.num_frames, tuple(each.id for each in objects))
         if state.is_complete():
             return result
-        cuts = find_cuts(source) if stop_at_cuts and not plain else ()
-        groups = plan(given, num_frames=source.num_frames, cuts=cuts, void=void) if cuts else uncut
         seconds: defaultdict[str, float] = defaultdict(float)
-        encode = FrameEncoder(encoder, encoder_name, input_size(source.size, preset))
+        began = time.perf_counter()
+        cuts = find_cuts(source) if stop_at_cuts and not plain else ()
+        seconds["cuts"] = time.perf_counter() - began
+        groups = plan(given, num_frames=source.num_frames, cuts=cuts, void=void) if cuts else uncut
+        network = FrameEncoder(encoder, encoder_name, input_size(source.size, preset))
+        encode: FeatureSource = network
+        if features is not None:
+            cache = FeatureCache(
+                features, network, encoder_digest=encoder_digest, video_digest=video_digest, batch_size=batch_size
+            )
+            cache.fill(source)
+            encode = cache
+            seconds["features"] = time.perf_counter() - began - seconds["cuts"]
         carriers = [
             Carrier(
                 source,
                 encode,
-                _channels(group, source, encode, encoder.stride, preset),
+                _channels(group, source, encode, preset),
                 group,
                 out=out,
                 state=state,
@@ -173,15 +198,19 @@ def propagate_video(
             )
             for group in groups
         ]
-        began = time.perf_counter()
         done_now = _carry(carriers, out, source.num_frames)
         results = Results(out, source, carriers, objects, cuts)
+        carried = time.perf_counter()
         results.write(save_as, overlay=overlay, plain=plain)
-        seconds_per_frame = (time.perf_counter() - began) / max(1, done_now)
+        seconds["results"] = time.perf_counter() - carried
+        cost = Cost(done_now, time.perf_counter() - began, dict(seconds), peak_memory_mib())
     facts = {
         "video": video.name,
+        "video_digest": video_digest,
         "labels": labels.name if isinstance(labels, Path) else "",
+        "labels_digest": digest_of_files(labels) if isinstance(labels, Path) else "",
         "encoder": encoder_name,
+        "encoder_digest": encoder_digest,
         "preset": asdict(preset),
         "size": {"height": source.size[0], "width": source.size[1]},
         "encoded_size": {"height": encode.encoded[0], "width": encode.encoded[1]},
@@ -192,10 +221,9 @@ def propagate_video(
         "versions": {"mmssl": mmssl.__version__, "torch": torch.__version__},
     }
     (out / "logs").mkdir(exist_ok=True)
-    timing = {"seconds_per_frame": seconds_per_frame, "frames": done_now, "seconds": dict(seconds)}
-    write_json(out / "logs" / "timing.json", timing)
+    write_json(out / "logs" / "timing.json", {"seconds_per_frame": cost.seconds_per_frame, **asdict(cost)})
     state.complete(facts)
-    return VideoResult(out, result.num_frames, result.objects, seconds_per_frame)
+    return replace(result, cost=cost)
 
 
 def _read(
@@ -224,9 +252,9 @@ def _read(
     return read, VOID if form == "indexed_png" else None
 
 
-def _channels(group: Group, source: VideoFile, encode: FrameEncoder, stride: int, preset: Preset) -> Channels:
-    cells = (-(-encode.encoded[0] // stride), -(-encode.encoded[1] // stride))
-    return Channels(group.objects, source.size, encode.encoded, cells, stride, preset)
+def _channels(group: Group, source: VideoFile, encode: FeatureSource, preset: Preset) -> Channels:
+    cells = (-(-encode.encoded[0] // encode.stride), -(-encode.encoded[1] // encode.stride))
+    return Channels(group.objects, source.size, encode.encoded, cells, encode.stride, preset)
 
 
 def _carry(carriers: Sequence[Carrier], out: Path, num_frames: int) -> int:

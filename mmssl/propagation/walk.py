@@ -1,25 +1,21 @@
 """One pass from a labeled frame to the frames after it, or before it: each frame is encoded once, labels go from hand to hand."""
 
-import itertools
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmssl.errors import CheckpointError
 from mmssl.functional.affinity import Window, normalize_features
 from mmssl.media.video import VideoFile
-from mmssl.media.video_file import Size
-from mmssl.models.encoder import Encoder
 from mmssl.propagation.channels import Channels
 from mmssl.propagation.confidence import evidence
+from mmssl.propagation.frame_encoder import FeatureSource
 from mmssl.propagation.presets import DINO
 from mmssl.propagation.propagator import Propagator
 from mmssl.propagation.streaming import prefetch
@@ -38,39 +34,6 @@ FOUND = 0.5
 
 FADED_POINT, FOUND_POINT = 0.02, 0.25
 """The same for heat maps, which spread on even ground without losing their place."""
-
-
-class FrameEncoder:
-    """An encoder together with the size at which it sees the frames of one video.
-
-    Args:
-        encoder: Gives the features; put into evaluation mode.
-        name: For messages.
-        encoded: Height and width to which frames are brought.
-    """
-
-    def __init__(self, encoder: Encoder, name: str, encoded: Size) -> None:
-        self.encoder, self.name, self.encoded = encoder.eval(), name, encoded
-        self.device = next(itertools.chain(encoder.parameters(), encoder.buffers()), torch.empty(0)).device
-
-    def shrink(self, frame: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 h w"]:
-        """The frame at the size at which it is encoded."""
-        if tuple(frame.shape[1:]) == self.encoded:
-            return frame.contiguous()
-        images = frame.contiguous()[None]
-        return F.interpolate(images, self.encoded, mode="bilinear", align_corners=False, antialias=True)[0]
-
-    def __call__(self, frames: Sequence[UInt8[Tensor, "3 h w"]]) -> Float[Tensor, "frames dim rows columns"]:
-        """Features as the encoder gives them.
-
-        Raises:
-            CheckpointError: If a feature is not finite.
-        """
-        with torch.inference_mode():
-            features = self.encoder.features(torch.stack(list(frames)).to(self.device).float() / 255)
-        if not bool(torch.isfinite(features).all()):
-            raise CheckpointError(f"{self.name}: gives features that are not finite (NaN or infinite)")
-        return features
 
 
 @dataclass(frozen=True)
@@ -93,7 +56,7 @@ class Walk:
 
     Args:
         source: The video.
-        encode: Encodes its frames.
+        encode: Gives the features of its frames.
         channels: Of the objects that are carried.
         labels: Channels of the labeled frame.
         start: The labeled frame.
@@ -108,7 +71,7 @@ class Walk:
     def __init__(
         self,
         source: VideoFile,
-        encode: FrameEncoder,
+        encode: FeatureSource,
         channels: Channels,
         labels: Float[Tensor, "channels h w"],
         *,
@@ -162,7 +125,7 @@ class Walk:
         if self._anchor is None:
             return
         index, labels = self._anchor
-        frames = [self._encode.shrink(frame) for _, frame in self._source.iterate(start=index, stop=index + 1)]
+        frames = [frame for _, frame in self._encode.frames(self._source, start=index, stop=index + 1)]
         features = self._propagator.prepare(self._timed("encode", self._encode, frames)[0])
         self._propagator.anchor(features, labels.to(self._encode.device), place=abs(index - self._start))
 
@@ -236,12 +199,12 @@ class Walk:
     def _frames(self, begin: int, stop: int) -> Iterator[tuple[int, Tensor]]:
         """Distances `begin` to `stop - 1` with their frames."""
         if self._sign > 0:
-            for index, frame in self._source.iterate(start=self._start + begin, stop=self._start + stop):
-                yield index - self._start, self._encode.shrink(frame)
+            for index, frame in self._encode.frames(self._source, start=self._start + begin, stop=self._start + stop):
+                yield index - self._start, frame
             return
         for near in range(begin, stop, CHUNK_FRAMES):
             low, high = self._start - min(near + CHUNK_FRAMES, stop) + 1, self._start - near
-            chunk = [self._encode.shrink(frame) for _, frame in self._source.iterate(start=low, stop=high + 1)]
+            chunk = [frame for _, frame in self._encode.frames(self._source, start=low, stop=high + 1)]
             for offset, frame in enumerate(reversed(chunk)):
                 yield near + offset, frame
 

@@ -27,10 +27,11 @@ from mmssl.media.video import open_video
 from mmssl.models.loading import load_encoder
 from mmssl.propagation.channels import Channels
 from mmssl.propagation.confidence import SIGNS, confidence
+from mmssl.propagation.frame_encoder import FrameEncoder
 from mmssl.propagation.masks import input_size, normalize_mask, objects_of
 from mmssl.propagation.presets import DINO
 from mmssl.propagation.video_labels import FrameLabels, LabelObject
-from mmssl.propagation.walk import FrameEncoder, Walk
+from mmssl.propagation.walk import Walk
 
 DIRECTIONS = (1, 1, 1, -1, -1)
 """Whether more of each sign may raise or lower the confidence."""

@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from mmssl.media.video import open_video
 from mmssl.models.encoder import Encoder
+from mmssl.propagation.frame_encoder import FrameEncoder
 from mmssl.propagation.points import propagate_points
 from mmssl.propagation.presets import Preset
 
@@ -22,7 +23,12 @@ def test_points_move_with_what_they_are_on(squares: Squares, encoder: Encoder, s
         found = {
             index: (points, confidence)
             for index, points, confidence in propagate_points(
-                source, starts, encoder=encoder, preset=small_preset, stop=8, batch_size=3
+                source,
+                starts,
+                encode=FrameEncoder(encoder, "patches", source.size),
+                preset=small_preset,
+                stop=8,
+                batch_size=3,
             )
         }
     assert list(found) == list(range(8))
@@ -42,7 +48,10 @@ def test_starts_at_the_first_labelled_frame(squares: Squares, encoder: Encoder, 
         indices = [
             index
             for index, _, _ in propagate_points(
-                source, {4: torch.tensor([[30.0, 12.0]])}, encoder=encoder, preset=small_preset, encoded=(48, 48)
+                source,
+                {4: torch.tensor([[30.0, 12.0]])},
+                encode=FrameEncoder(encoder, "patches", (48, 48)),
+                preset=small_preset,
             )
         ]
         assert indices == list(range(4, source.num_frames))
