@@ -47,3 +47,15 @@ def matching_cells(
     across = torch.floor(torch.where(mirrored > 0, 1 - along, along) * columns).long()
     inside = (down >= 0) & (down < rows) & (across >= 0) & (across < columns)
     return torch.where(inside, down * columns + across, -1)
+
+
+def most_central(matches: Int[Tensor, "batch cells"], cells: tuple[int, int]) -> Int[Tensor, " batch"]:
+    """Of the cells that have a match, the one nearest to the middle of the map; of all cells where none has one.
+
+    Args:
+        matches: As `matching_cells` gives them.
+        cells: Rows and columns of the map.
+    """
+    rows, columns = (torch.arange(count, device=matches.device) - (count - 1) / 2 for count in cells)
+    distance = (rows[:, None] ** 2 + columns**2).flatten().expand_as(matches)
+    return torch.where(matches >= 0, distance, distance + distance.max() + 1).argmin(1)

@@ -2,6 +2,7 @@
 
 from mmssl.config import Choice
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
+from mmssl.objectives.dense_contrastive import DenseContrastive
 from mmssl.objectives.frame_order import FrameOrder
 from mmssl.objectives.frame_sorting import FrameSorting
 from mmssl.objectives.moco import MoCoV1, MoCoV2
@@ -12,6 +13,7 @@ from mmssl.objectives.video_colorization import VideoColorization
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "contrastive_random_walk": ContrastiveRandomWalk,
+    "dense_contrastive": DenseContrastive,
     "frame_order": FrameOrder,
     "frame_sorting": FrameSorting,
     "moco_v1": MoCoV1,

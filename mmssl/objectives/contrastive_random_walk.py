@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmssl.functional.correspondence import matching_cells
+from mmssl.functional.correspondence import matching_cells, most_central
 from mmssl.functional.random_walk import palindromes, return_accuracy, return_loss, transitions
 from mmssl.functional.spotlight import spotlight
 from mmssl.models.encoder import Encoder
@@ -111,7 +111,7 @@ class ContrastiveRandomWalk(Objective):
         if "patches" in few:
             frames = torch.cat((frames, frames[:, :1]), dim=1)
         side = round(nodes.shape[2] ** 0.5)
-        start = _most_central(ends, side)
+        start = most_central(ends, (side, side))
         place = torch.eye(side**2, device=nodes.device)[start][:, None]
         walk, columns = place, [place]
         order = [*range(frames.shape[1] - 1), *range(frames.shape[1] - 3, 0, -1), frames.shape[1] - 1]
@@ -125,10 +125,3 @@ class ContrastiveRandomWalk(Objective):
         ]
         rows = [torch.cat([column[item] for column in shown], dim=2) for item in range(len(frames))]
         return {"walk from one node, ahead and back; last, where it should end": torch.cat(rows, dim=1)}
-
-
-def _most_central(ends: Int[Tensor, "batch nodes"], side: int) -> Int[Tensor, " batch"]:
-    """Of the nodes whose walk has a right end, the one nearest to the middle of the frame."""
-    places = torch.arange(side, device=ends.device) - (side - 1) / 2
-    distance = (places[:, None] ** 2 + places**2).flatten().expand(len(ends), -1)
-    return torch.where(ends >= 0, distance, torch.inf).argmin(1)

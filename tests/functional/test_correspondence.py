@@ -1,6 +1,6 @@
 import torch
 
-from mmssl.functional.correspondence import cell_centers, matching_cells
+from mmssl.functional.correspondence import cell_centers, matching_cells, most_central
 
 WHOLE = torch.tensor([[0.0, 0.0, 8.0, 12.0, 0.0]])
 
@@ -57,3 +57,8 @@ def test_centers_are_where_pixels_are() -> None:
     y, x = cell_centers(WHOLE, (8, 12))
     assert y.reshape(8, 12)[:, 0].tolist() == [row + 0.5 for row in range(8)]
     assert x.reshape(8, 12)[0].tolist() == [column + 0.5 for column in range(12)]
+
+
+def test_most_central_among_those_with_a_match() -> None:
+    matches = torch.tensor([[0, 1, -1, -1, -1, 2], [-1, -1, -1, -1, 4, -1], [-1, -1, -1, -1, -1, -1]])
+    assert most_central(matches, (2, 3)).tolist() == [1, 4, 1]
