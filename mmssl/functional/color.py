@@ -14,7 +14,8 @@ _KNEE = 6.0 / 29.0
 
 
 def _mix_channels(image: Tensor, matrix: Tensor) -> Tensor:
-    return torch.einsum("rc,...chw->...rhw", matrix, image)
+    with torch.autocast(image.device.type, enabled=False):
+        return torch.einsum("rc,...chw->...rhw", matrix, image)
 
 
 def rgb_to_lab(rgb: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 height width"]:
@@ -45,6 +46,20 @@ def lab_to_rgb(lab: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*b
     linear = _mix_channels(xyz, torch.linalg.inv(to_xyz)).clamp(0, 1)
     curved = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, 12.92 * linear, curved).clamp(0, 1)
+
+
+def hide_channels(
+    lab: Float[Tensor, "*batch 3 height width"], visible: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "*batch 3 height width"]:
+    """Sets hidden channels of Lab to middle grey's values, 50, 0 and 0.
+
+    Args:
+        lab: Lab images.
+        visible: 1 for each channel that stays, 0 for each that is hidden.
+    """
+    kept = visible[..., None, None]
+    neutral = lab.new_tensor((50.0, 0.0, 0.0))[:, None, None]
+    return lab * kept + neutral * (1 - kept)
 
 
 def quantize_ab(

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mmssl.functional.color import lab_to_rgb, quantize_ab, rgb_to_lab
+from mmssl.functional.color import hide_channels, lab_to_rgb, quantize_ab, rgb_to_lab
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,12 @@ def test_quantize_ab_finds_the_nearest_center() -> None:
         item, frame, y, x = index
         distances = [(ab[item, frame, :, y, x] - center).norm().item() for center in centers]
         assert found[item, frame, y, x].item() == min(range(7), key=distances.__getitem__)
+
+
+def test_hidden_channels_are_those_of_middle_grey() -> None:
+    lab = rgb_to_lab(torch.rand(2, 3, 4, 5))
+    hidden = hide_channels(lab, torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]))
+    assert_close(hidden[0, [0, 2]], lab[0, [0, 2]])
+    assert_close(hidden[1, 1:], lab[1, 1:])
+    assert bool((hidden[0, 1] == 0).all() and (hidden[1, 0] == 50).all())
+    assert_close(hide_channels(lab, torch.ones(2, 3)), lab)

@@ -6,19 +6,33 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from mmssl.functional.affinity import propagate
-from mmssl.functional.copying import attend
+from mmssl.functional.copying import attend, attention
 
 
-def test_attend_matches_loops() -> None:
+@pytest.mark.parametrize("radius", [None, 0, 1, 5])
+def test_attend_matches_loops(radius: int | None) -> None:
     query, keys, values = torch.randn(2, 4, 2, 3), torch.randn(2, 3, 4, 2, 3), torch.randn(2, 3, 5, 2, 3)
-    copied = attend(query, keys, values, temperature=0.7)
+    copied = attend(query, keys, values, temperature=0.7, radius=radius)
     for item, y, x in torch.cartesian_prod(torch.arange(2), torch.arange(2), torch.arange(3)).tolist():
         weights, weighted = 0.0, torch.zeros(5)
         for frame, i, j in torch.cartesian_prod(torch.arange(3), torch.arange(2), torch.arange(3)).tolist():
+            if radius is not None and max(abs(i - y), abs(j - x)) > radius:
+                continue
             weight = math.exp((query[item, :, y, x] @ keys[item, frame, :, i, j]).item() / 0.7)
             weights += weight
             weighted += weight * values[item, frame, :, i, j]
         assert_close(copied[item, :, y, x], weighted / weights)
+
+
+@pytest.mark.parametrize("radius", [None, 1])
+def test_attention_holds_the_weights_of_attend(radius: int | None) -> None:
+    query, keys, values = torch.randn(2, 4, 3, 5), torch.randn(2, 3, 4, 3, 5), torch.randn(2, 3, 2, 3, 5)
+    cells = torch.tensor([[0, 4], [2, 1]])
+    weights = attention(query, keys, cells=cells, temperature=0.7, radius=radius)
+    assert_close(weights.sum((1, 2, 3)), torch.ones(2))
+    copied = attend(query, keys, values, temperature=0.7, radius=radius)
+    expected = torch.stack([copied[0, :, 0, 4], copied[1, :, 2, 1]])
+    assert_close(torch.einsum("bchw,bcvhw->bv", weights, values), expected)
 
 
 def test_equal_features_give_the_mean_value() -> None:
@@ -50,3 +64,5 @@ def test_gradient_reaches_query_and_keys() -> None:
 def test_refuses_a_temperature_that_is_not_positive() -> None:
     with pytest.raises(ValueError, match="temperature"):
         attend(torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1, 1), torch.ones(1, 1, 1, 1, 1), temperature=0.0)
+    with pytest.raises(ValueError, match="radius"):
+        attend(torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1, 1), torch.ones(1, 1, 1, 1, 1), temperature=1.0, radius=-1)

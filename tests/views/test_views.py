@@ -73,6 +73,54 @@ def test_frames_refuses_clips_that_are_too_short() -> None:
         FramesView(num_frames=4, frame_step=2)(CLIPS, ItemRandom(0, 0, range(5)))
 
 
+def levels(num_frames: int) -> torch.Tensor:
+    """Clips whose frames carry their number as a level of grey."""
+    numbers = torch.arange(num_frames, dtype=torch.uint8)[None, :, None, None, None] * 10
+    return numbers.expand(60, num_frames, 3, 20, 20).contiguous()
+
+
+def taken(view: FramesView, num_frames: int = 12) -> set[tuple[int, ...]]:
+    frames = view(levels(num_frames), ItemRandom(0, 0, range(60)))["frames"]
+    return {tuple(numbers) for numbers in (frames[:, :, 0, 0, 0] * 25.5).round().long().tolist()}
+
+
+def test_references_lie_so_many_frames_before_the_target() -> None:
+    assert taken(FramesView(size=4, references=[1, 10, 3])) == {(0, 7, 9, 10), (1, 8, 10, 11)}
+    with pytest.raises(ConfigError, match="at least 17 frames"):
+        taken(FramesView(size=4, references=[16, 1]))
+
+
+def test_a_step_between_two_numbers_is_drawn_for_each_item() -> None:
+    pairs = taken(FramesView(size=4, num_frames=2, frame_step=(2, 4)), num_frames=8)
+    assert {late - early for early, late in pairs} == {2, 3, 4}
+    assert {late for _, late in pairs} <= set(range(2, 8))
+
+
+def test_channels_are_hidden_as_often_as_asked_for() -> None:
+    clips, items = CLIPS[:1].expand(2000, -1, -1, -1, -1)[:, :1], range(2000)
+    view = FramesView(size=1, num_frames=1, channel_dropout={"ab": 0.5, "L": 0.2})
+    visible = view(clips, ItemRandom(0, 0, items))["visible"]
+    kinds, counts = visible.unique(dim=0, return_counts=True)
+    assert kinds.tolist() == [[0, 1, 1], [1, 0, 0], [1, 1, 1]]
+    assert_close(counts / 2000, torch.tensor([0.2, 0.5, 0.3]), atol=0.04, rtol=0)
+    mast = FramesView(size=1, num_frames=1, channel_dropout={"a": 0.5, "b": 0.5})(clips, ItemRandom(0, 0, items))
+    assert {tuple(kind) for kind in mast["visible"].tolist()} == {(1, 0, 1), (1, 1, 0)}
+
+
+@pytest.mark.parametrize("dropout", [{"x": 0.1}, {"": 0.1}, {"a": -0.1}, {"a": 0.6, "b": 0.5}])
+def test_channel_dropout_that_makes_no_sense_is_refused(dropout: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="channel_dropout"):
+        FramesView(channel_dropout=dropout)
+
+
+def test_jitter_changes_what_is_seen_frame_by_frame_and_not_the_frames() -> None:
+    plain = FramesView(size=8, num_frames=2)(CLIPS, ItemRandom(0, 0, range(5)))
+    jittered = FramesView(size=8, num_frames=2, jitter_strength=0.8)(CLIPS, ItemRandom(0, 0, range(5)))
+    assert torch.equal(plain["frames"], jittered["frames"])
+    changes = (jittered["seen"] - jittered["frames"]).mean((2, 3, 4))
+    assert (changes[:, 0] - changes[:, 1]).abs().max() > 0.01
+
+
 def test_center_takes_the_middle_square() -> None:
     frames = CenterView(size=40)(CLIPS, ItemRandom(0, 0, range(5)))["frames"]
     assert_close(frames, CLIPS[..., 5:45, :].float() / 255)
