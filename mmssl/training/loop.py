@@ -109,7 +109,8 @@ class _Training:
         self.optimizer = build(self.settings.optimizer, OPTIMIZER_CHOICE, module=objective)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         precisions = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-        self.precision = precisions[self.settings.autocast] if ranks.device.type == "cuda" else None
+        allowed = ("off", "bf16", "fp16") if ranks.device.type == "cuda" else ("off", "bf16")
+        self.precision = precisions[self.settings.autocast] if self.settings.autocast in allowed else None
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=self.precision is torch.float16)
         self.batches = Batches(source, view, seed=seed, plan=plan, ranks=ranks)
         shapes = {name: list(value.shape) for name, value in objective.state_dict().items()}
