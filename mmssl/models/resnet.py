@@ -14,7 +14,7 @@ class ResNet18(Encoder):
 
     Args:
         input: What it sees of an image.
-        stride: Pixels per cell: 32, or 16 or 8, for which the last blocks keep their resolution; with `small_images`,
+        stride: Pixels per cell: 32, or 16, 8 or 4, for which the last blocks keep their resolution; with `small_images`,
             8, or 4 or 2.
         small_images: A 3 x 3 first convolution and no max-pooling, for images of about 32 x 32 pixels.
     """
@@ -27,8 +27,7 @@ class ResNet18(Encoder):
         small_images: bool = False,
     ) -> None:
         super().__init__()
-        deepest = 8 if small_images else 32
-        allowed = (deepest, deepest // 2, deepest // 4)
+        allowed = (8, 4, 2) if small_images else (32, 16, 8, 4)
         if stride not in allowed:
             raise ConfigError(f"stride is {stride}; with small_images = {small_images} it can be one of {allowed}")
         from torchvision.models.resnet import BasicBlock, ResNet
@@ -46,7 +45,7 @@ class ResNet18(Encoder):
         pool = nn.Identity() if small_images else trunk.maxpool
         self.stem = nn.Sequential(first, trunk.bn1, trunk.relu, pool)
         self.blocks = nn.Sequential(trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
-        for layer in (trunk.layer3, trunk.layer4)[2 - allowed.index(stride) :]:
+        for layer in (trunk.layer2, trunk.layer3, trunk.layer4)[3 - allowed.index(stride) :]:
             layer[0].conv1.stride = layer[0].downsample[0].stride = (1, 1)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:

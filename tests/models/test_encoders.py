@@ -22,6 +22,7 @@ SPECS = [
     {"name": "resnet18"},
     {"name": "resnet18", "stride": 16, "input": "lightness"},
     {"name": "resnet18", "stride": 32, "input": "lab"},
+    {"name": "resnet18", "stride": 4, "input": "lab"},
     {"name": "resnet18", "stride": 4, "small_images": True},
     {"name": "small_resnet", "width": 8},
     {"name": "small_resnet", "width": 8, "stride": 4, "input": "lightness", "feature_dim": 16},
@@ -73,6 +74,7 @@ def test_an_image_gives_the_same_alone_and_in_channels_last(spec: dict) -> None:
         {"name": "pixels"},
         {"name": "resnet18"},
         {"name": "resnet18", "stride": 16},
+        {"name": "resnet18", "stride": 4},
         {"name": "resnet18", "stride": 4, "small_images": True},
         {"name": "small_resnet"},
         {"name": "small_resnet", "stride": 4},
@@ -119,7 +121,7 @@ def test_resnet18_takes_the_same_weights_at_every_stride() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        {"name": "resnet18", "stride": 4},
+        {"name": "resnet18", "stride": 2},
         {"name": "resnet18", "stride": 32, "small_images": True},
         {"name": "lab", "stride": 6},
         {"name": "timm", "model": "resnet10t", "stride": 7},
