@@ -1,25 +1,35 @@
 """Training objectives, one file each."""
 
 from mmssl.config import Choice
+from mmssl.objectives.barlow_twins import BarlowTwins
+from mmssl.objectives.byol import BYOL
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
 from mmssl.objectives.dense_contrastive import DenseContrastive
 from mmssl.objectives.frame_order import FrameOrder
 from mmssl.objectives.frame_sorting import FrameSorting
 from mmssl.objectives.moco import MoCoV1, MoCoV2
+from mmssl.objectives.moco_v3 import MoCoV3
 from mmssl.objectives.objective import Objective
 from mmssl.objectives.simclr import SimCLR
+from mmssl.objectives.simsiam import SimSiam
 from mmssl.objectives.time_contrast import TimeContrast
+from mmssl.objectives.vicreg import VICReg
 from mmssl.objectives.video_colorization import VideoColorization
 
 OBJECTIVES: dict[str, type[Objective]] = {
+    "barlow_twins": BarlowTwins,
+    "byol": BYOL,
     "contrastive_random_walk": ContrastiveRandomWalk,
     "dense_contrastive": DenseContrastive,
     "frame_order": FrameOrder,
     "frame_sorting": FrameSorting,
     "moco_v1": MoCoV1,
     "moco_v2": MoCoV2,
+    "moco_v3": MoCoV3,
     "simclr": SimCLR,
+    "simsiam": SimSiam,
     "time_contrast": TimeContrast,
+    "vicreg": VICReg,
     "video_colorization": VideoColorization,
 }
 """Objectives by name in a recipe."""

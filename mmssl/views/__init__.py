@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mmssl.config import Choice
+from mmssl.views.byol import BYOLView
 from mmssl.views.frames import CenterView, FramesView
 from mmssl.views.moco import MoCoV1View, MoCoV2View
 from mmssl.views.ordered_frames import OrderedFramesView
@@ -13,6 +14,7 @@ from mmssl.views.time_contrast import TimeContrastView
 from mmssl.views.view import View
 
 VIEWS: dict[str, Callable[..., View]] = {
+    "byol": BYOLView,
     "center": CenterView,
     "frames": FramesView,
     "moco_v1": MoCoV1View,
