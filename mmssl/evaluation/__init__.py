@@ -3,34 +3,58 @@
 from collections.abc import Callable
 
 from mmssl.config import Choice
+from mmssl.evaluation.clustering import clustering
+from mmssl.evaluation.few_labels import few_labels
+from mmssl.evaluation.few_shot import few_shot
+from mmssl.evaluation.fine_tune import fine_tune
 from mmssl.evaluation.keypoints import keypoints
 from mmssl.evaluation.knn import knn
 from mmssl.evaluation.linear_probe import linear_probe
+from mmssl.evaluation.linear_probe_sgd import linear_probe_sgd
 from mmssl.evaluation.propagation import propagation
 from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.retrieval import retrieval
 
 EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
+    "clustering": clustering,
+    "few_labels": few_labels,
+    "few_shot": few_shot,
+    "fine_tune": fine_tune,
     "keypoints": keypoints,
     "knn": knn,
     "linear_probe": linear_probe,
+    "linear_probe_sgd": linear_probe_sgd,
     "propagation": propagation,
+    "retrieval": retrieval,
 }
 """Called `evaluation(subject, **settings)`; the first metric that an evaluation gives is its main one."""
 
 EVALUATION_CHOICE = Choice(EVALUATIONS, "evaluation", provided=("subject",))
 
 BASELINES: dict[str, tuple[str, ...]] = {
+    "clustering": ("pixels", "random:"),
+    "few_labels": ("pixels", "random:"),
+    "few_shot": ("pixels", "random:"),
+    "fine_tune": ("random:",),
     "keypoints": ("lab", "random:"),
     "knn": ("pixels", "random:"),
     "linear_probe": ("pixels", "random:"),
+    "linear_probe_sgd": ("pixels", "random:"),
     "propagation": ("lab", "random:"),
+    "retrieval": ("pixels", "random:"),
 }
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""
 
 NEEDS: dict[str, str] = {
+    "clustering": "clips",
+    "few_labels": "clips",
+    "few_shot": "clips",
+    "fine_tune": "clips",
     "keypoints": "manifest",
     "knn": "clips",
     "linear_probe": "clips",
+    "linear_probe_sgd": "clips",
     "propagation": "manifest",
+    "retrieval": "clips",
 }
 """What an evaluation reads: decoded `clips`, or the media files of a `manifest`."""

@@ -166,3 +166,28 @@ def balanced_part(
     for number in np.unique(classes):
         marked[order[classes[order] == number][:per_class]] = True
     return marked
+
+
+def balanced_share(task: LabelledSplits, ids: Sequence[str], share: float, *, seed: int) -> tuple[LabelledSplits, str]:
+    """The task with a share of its training clips, as many of each class, and how a protocol names them.
+
+    Args:
+        task: Whose training clips are drawn from.
+        ids: Of all clips.
+        share: In (0, 1]; 1 takes all as they are. One clip of each class at least.
+        seed: Fixes the choice.
+
+    Raises:
+        ValueError: If the share is not in (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"a share of labels must lie in (0, 1], got {share}")
+    if share == 1:
+        return task, f"all {len(task.train)} labelled clips of {task.train_split!r}"
+    per_class = max(1, round(share * len(task.train) / task.num_train_classes))
+    kept = balanced_part(task.train_classes, [ids[place] for place in task.train], per_class=per_class, seed=seed)
+    fewest = int(np.bincount(task.train_classes[kept]).min())
+    each = (
+        f"{per_class} of each class" if fewest == per_class else f"up to {per_class} of each class, {fewest} at least"
+    )
+    return task.trained_on(kept), f"{kept.sum()} labelled clips of {task.train_split!r} ({100 * share:g} %: {each})"

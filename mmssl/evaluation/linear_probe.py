@@ -9,9 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmssl.evaluation.classification import classification_rows, constant_rows
+from mmssl.evaluation.classifier_training import ClassifierTraining
 from mmssl.evaluation.labelled import LabelledSplits, labelled_splits, validation_part
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
+from mmssl.evaluation.tuning import supervised_rows
 from mmssl.functional.logistic import LinearClassifier, fit_logistic
 from mmssl.retrieval.embeddings import EmbeddingTable
 
@@ -58,6 +60,7 @@ def linear_probe(
     test_split: str = "test",
     l2s: tuple[float, ...] = L2S,
     validation_share: float = 0.2,
+    supervised: ClassifierTraining | None = None,
 ) -> list[ReportRow]:
     """Classifies clips by logistic regression on frozen, standardised embeddings.
 
@@ -70,9 +73,12 @@ def linear_probe(
         test_split: Split that is scored.
         l2s: Penalties to choose from, see `fit_logistic`; one alone is taken as it is.
         validation_share: Part of each class's groups that the penalty is chosen on.
+        supervised: How the same architecture is trained from fresh weights on the same labels, to stand beside; it needs
+            clips, and time. Nothing where not given.
 
     Returns:
-        Top-1, top-5 from five classes on, and the mean recall of a class; then what guessing and the most frequent class give.
+        Top-1, top-5 from five classes on, and the mean recall of a class; then what guessing, the most frequent class and,
+        if asked for, supervised learning give.
 
     Raises:
         EvaluationError: If labels or splits are missing, the training split has one class, or a group is in both splits.
@@ -104,6 +110,7 @@ def linear_probe(
     return [
         *classification_rows(subject, "linear_probe", scores, task, protocol=f"{protocol}.", detail=detail),
         *constant_rows(subject, "linear_probe", task),
+        *supervised_rows(subject, "linear_probe", task, supervised),
     ]
 
 
