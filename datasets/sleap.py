@@ -17,14 +17,17 @@ from mmssl.errors import ManifestError
 from mmssl.media.video import open_video
 
 
-def rows(video: Path, labels: Path, out: Path, *, frames: int | None = None, name: str = "") -> Iterator[ManifestRow]:
+def rows(
+    video: Path, labels: Path, out: Path, *, start: int = 0, frames: int | None = None, name: str = ""
+) -> Iterator[ManifestRow]:
     """The video's row, with its path relative to a folder.
 
     Args:
         video: The video that the labels are of.
         labels: `.slp` file of one video, with a track for each animal.
         out: Folder that paths are relative to; `keypoints/` in it gets the file of keypoints.
-        frames: Keypoints of the first frames only, so many; of all where not given.
+        start: First frame with keypoints in the file: joints are then carried from there.
+        frames: Keypoints of so many frames from there on; of all where not given.
         name: The row's id; the video's name without suffix where empty.
 
     Raises:
@@ -47,7 +50,7 @@ def rows(video: Path, labels: Path, out: Path, *, frames: int | None = None, nam
         tuple(f"{track.name}.{node}" for track in content.tracks for node in nodes),
         {
             frame: points[frame].flatten(0, 1)
-            for frame in range(min(len(points), frames or len(points)))
+            for frame in range(start, min(len(points), start + (frames or len(points))))
             if not bool(points[frame].isnan().all())
         },
         tuple(place for place in range(len(content.tracks)) for _ in nodes),
@@ -77,10 +80,11 @@ def main() -> None:
     parser.add_argument(
         "-o", "--out", type=Path, help="manifest to write; manifest.jsonl beside the video where not given"
     )
-    parser.add_argument("--frames", type=int, help="keypoints of the first so many frames")
+    parser.add_argument("--start", type=int, default=0, help="first frame to take keypoints of")
+    parser.add_argument("--frames", type=int, help="keypoints of so many frames from there on")
     given = parser.parse_args()
     out = given.out or given.video.with_name("manifest.jsonl")
-    write_manifest(out, rows(given.video, given.labels, out.parent, frames=given.frames))
+    write_manifest(out, rows(given.video, given.labels, out.parent, start=given.start, frames=given.frames))
     print(out)
 
 

@@ -203,6 +203,10 @@ def test_sleap(tmp_path: Path) -> None:
     assert list(got.frames) == [0, 2]
     assert got.frames[0].tolist() == [[0.5, 2.5], [5.5, 6.5], [1.5, 2.5], [5.5, 6.5]]
     assert got.frames[2][1].isnan().all()
+    (row,) = rows_of(
+        "sleap", tmp_path / "flies.mp4", tmp_path / "flies.slp", "-o", out, "--start", "2", "--frames", "1"
+    )
+    assert list(read_keypoints(out.parent / str(row.extra["keypoints"])).frames) == [2]
     (tmp_path / "bad.slp").write_text("nothing")
     assert "sleap-io cannot read it" in run("sleap", tmp_path / "flies.mp4", tmp_path / "bad.slp", "-o", out).stderr
 
