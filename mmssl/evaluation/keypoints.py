@@ -14,7 +14,7 @@ from torch import Tensor
 from mmssl.data.keypoints import Keypoints, read_keypoints
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import EvaluationError, MmsslError
-from mmssl.evaluation.cost import cost_rows
+from mmssl.evaluation.cost import FrameTime, cost_rows
 from mmssl.evaluation.points import box_sides, crw_distances, pck, pck_by_area, tap_vid_shares
 from mmssl.evaluation.propagation import changed_preset, describe_preset, rows_with, split_name
 from mmssl.evaluation.report_row import ReportRow
@@ -76,7 +76,7 @@ def keypoints(
         split: Rows of this split only; None for all.
         batch_size: Frames encoded together.
         features: Folder of feature caches, for the next evaluation of this encoder at this size; half precision.
-        report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
+        report_seconds: Whether to add rows with the times a frame and the peak memory, which differ from run to run.
 
     Returns:
         The metrics, then the same for the joints' first places in every frame (`identity`); None where undefined.
@@ -127,8 +127,8 @@ def keypoints(
 
     lines = report({key: item.encoder for key, item in scored.items()}, protocol, None)
     if report_seconds:
-        seconds = {key: item.seconds_per_frame for key, item in scored.items()}
-        lines += cost_rows(subject, "keypoints", seconds, split=split_name(rows), protocol=protocol)
+        times = {key: item.time for key, item in scored.items()}
+        lines += cost_rows(subject, "keypoints", times, split=split_name(rows), protocol=protocol)
     copied = "the given joints at the same place in every frame; scored as the encoders are"
     return lines + report({key: item.identity for key, item in scored.items()}, copied, "identity")
 
@@ -153,7 +153,7 @@ class _Track:
 class _Scored:
     encoder: _Track
     identity: _Track
-    seconds_per_frame: float
+    time: FrameTime
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class _Run:
             size = source.size
             if max(given.frames) >= source.num_frames:
                 raise EvaluationError(f"{path}: names frame {max(given.frames)} of {source.num_frames} frames")
-            began = time.perf_counter()
+            began, processor_began = time.perf_counter(), time.process_time()
             found = {
                 index: points
                 for index, points, _ in propagate_points(
@@ -203,7 +203,10 @@ class _Run:
                 )
                 if index in given.frames
             }
-            seconds = (time.perf_counter() - began) / (max(given.frames) + 1 - min(starts))
+            num_frames = max(given.frames) + 1 - min(starts)
+            spent = FrameTime(
+                (time.perf_counter() - began) / num_frames, (time.process_time() - processor_began) / num_frames
+            )
         scored = [index for index in found if index > min(starts)]
         first = torch.full((len(given.names),), max(found) + 1)
         copied = torch.full((len(given.names), 2), torch.nan)
@@ -217,7 +220,7 @@ class _Run:
         areas = torch.full((len(scored),), torch.nan) if areas is None else areas
         predicted = torch.stack([found[index] for index in scored])
         track = _Track(given.names, given.groups(), predicted, truth, annotated, areas, size)
-        return _Scored(track, replace(track, predicted=copied.expand(len(scored), -1, -1)), seconds)
+        return _Scored(track, replace(track, predicted=copied.expand(len(scored), -1, -1)), spent)
 
     def _encode(self, source: VideoFile, stop: int) -> FeatureSource:
         """What gives the features of a video up to a frame."""

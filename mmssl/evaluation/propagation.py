@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError, LabelError, MmsslError
-from mmssl.evaluation.cost import cost_rows
+from mmssl.evaluation.cost import FrameTime, cost_rows
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.segmentation import SequenceScores, Statistics, mean_iou, score_sequence, statistics
 from mmssl.evaluation.subject import Subject
@@ -52,7 +52,7 @@ def propagation(
             the scored frames of all videos together.
         batch_size: Frames encoded together.
         features: Folder of feature caches, for the next evaluation of this encoder at this size; half precision.
-        report_seconds: Whether to add rows with the time a frame and the peak memory, which differ from run to run.
+        report_seconds: Whether to add rows with the times a frame and the peak memory, which differ from run to run.
 
     Returns:
         J&F, then mean, recall and decay of J and F, and the mean IoU where asked for; then the same for the first
@@ -84,8 +84,8 @@ def propagation(
     protocol = f"{describe_preset(preset, settings, stride=subject.encoder.encoder.stride)}{half}; {scoring}"
     report = _report(subject, name, protocol, {key: item.encoder for key, item in scored.items()}, failed, None)
     if report_seconds:
-        seconds = {key: item.seconds_per_frame for key, item in scored.items() if item.seconds_per_frame is not None}
-        report += cost_rows(subject, "propagation", seconds, split=name, protocol=protocol)
+        times = {key: item.time for key, item in scored.items() if item.time is not None}
+        report += cost_rows(subject, "propagation", times, split=name, protocol=protocol)
     copied = "the first frame's mask copied to every frame; scored as the encoders are"
     return report + _report(
         subject, name, copied, {key: item.identity for key, item in scored.items()}, failed, "identity"
@@ -98,7 +98,7 @@ class _Scored:
 
     encoder: SequenceScores
     identity: SequenceScores
-    seconds_per_frame: float | None
+    time: FrameTime | None
 
 
 def changed_preset(preset: str, *, temperature: float | None, short_side: int | None) -> Preset:
@@ -193,7 +193,7 @@ def _score(
     return _Scored(
         score_sequence(result.objects, found, classes=classes),
         score_sequence(result.objects, ((copied, truth) for _, truth in truths()), classes=classes),
-        result.seconds_per_frame,
+        None if result.cost is None else FrameTime.of(result.cost),
     )
 
 

@@ -25,12 +25,14 @@ class Cost:
     Args:
         frames: Frames that labels were carried to, counted once for each group of objects that goes together.
         seconds_in_all: Wall-clock time.
-        seconds: The same by `PARTS`.
+        processor_seconds: Time of the processor, of all threads together.
+        seconds: The wall-clock time by `PARTS`.
         peak_memory_mib: Largest resident memory of the process up to now.
     """
 
     frames: int
     seconds_in_all: float
+    processor_seconds: float
     seconds: Mapping[str, float]
     peak_memory_mib: float
 

@@ -171,7 +171,7 @@ def propagate_video(
         if state.is_complete():
             return result
         seconds: defaultdict[str, float] = defaultdict(float)
-        began = time.perf_counter()
+        began, processor_began = time.perf_counter(), time.process_time()
         cuts = find_cuts(source) if stop_at_cuts and not plain else ()
         seconds["cuts"] = time.perf_counter() - began
         groups = plan(given, num_frames=source.num_frames, cuts=cuts, void=void) if cuts else uncut
@@ -203,7 +203,13 @@ def propagate_video(
         carried = time.perf_counter()
         results.write(save_as, overlay=overlay, plain=plain)
         seconds["results"] = time.perf_counter() - carried
-        cost = Cost(done_now, time.perf_counter() - began, dict(seconds), peak_memory_mib())
+        cost = Cost(
+            frames=done_now,
+            seconds_in_all=time.perf_counter() - began,
+            processor_seconds=time.process_time() - processor_began,
+            seconds=dict(seconds),
+            peak_memory_mib=peak_memory_mib(),
+        )
     facts = {
         "video": video.name,
         "video_digest": video_digest,
