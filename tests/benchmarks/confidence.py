@@ -1,11 +1,12 @@
 """Fits the confidence of propagated labels on made videos, and tests it on real ones.
 
     python -m tests.benchmarks.confidence fit
-    python -m tests.benchmarks.confidence test DAVIS_FOLDER [--videos dog,camel,...]
+    python -m tests.benchmarks.confidence test DAVIS_FOLDER [--encoder ENCODER] [--short-side 480] [--videos dog,camel,...]
 
 `fit` makes videos with known masks, propagates the first mask of each, and prints the constants of `CALIBRATION`. `test`
 prints, for the videos of a DAVIS folder: Spearman's correlation of confidence and true J over all objects and frames (and
-of each sign alone), and the share of failures (J < 0.5) that are among the lowest tenth of confidences.
+of each sign alone), and the share of failures (J < 0.5) that are among the lowest tenth of confidences, beside the share
+that a perfect ranking would have there. A lost object has confidence 0, as in `objects.csv`.
 """
 
 import argparse
@@ -40,7 +41,7 @@ DIRECTIONS = (1, 1, 1, -1, -1)
 def samples(
     video: Path, masks: Path, *, encoder: str, short_side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[tuple[int, int]]]:
-    """Signs [n, signs], true J [n], and (frame, object) of all objects that propagation sees, on all annotated frames."""
+    """Signs [n, signs], true J [n], and (frame, object) of all objects on all annotated frames; signs of lost ones are NaN."""
     loaded = load_encoder(encoder).encoder
     preset = replace(DINO, short_side=short_side, size_multiple=16)
     first = read_index_png(masks / "00000.png")
@@ -62,10 +63,10 @@ def samples(
                     continue
                 truth = normalize_mask(read_index_png(file), is_single=is_single)
                 got = channels.mask(step.labels)
+                assert step.signs is not None
                 for each in objects:
-                    if not bool((got == each.id).any()):
-                        continue
-                    signs.append(step.signs[channels.of_object[each.id].start].numpy())
+                    is_lost = not bool((got == each.id).any())
+                    signs.append(step.signs[channels.of_object[each.id].start].numpy() * (np.nan if is_lost else 1))
                     overlaps.append(region_similarity(got == each.id, truth == each.id))
                     places.append((step.index, each.id))
     return np.array(signs), np.array(overlaps, dtype=np.float32), places
@@ -82,6 +83,8 @@ def fit(num_videos: int) -> None:
             encoder = ("lab", "pixels")[number // 3 % 2]
             parts.append(samples(manifest.resolve(row), masks, encoder=encoder, short_side=short_side)[:2])
     signs, overlaps = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
+    seen = ~np.isnan(signs).any(axis=1)
+    signs, overlaps = signs[seen], overlaps[seen]
 
     def loss(values: NDArray[np.float64]) -> float:
         logits = values[0] + signs @ values[1:]
@@ -105,9 +108,9 @@ def fit(num_videos: int) -> None:
     )
 
 
-def test(folder: Path, videos: list[str], *, encoder: str, short_side: int) -> None:
+def test(folder: Path, videos: list[str], *, encoder: str, short_side: int, save: Path | None) -> None:
     """Prints how well confidence ranks true J, for each video and all together."""
-    everything = []
+    everything = {}
     for video in videos:
         signs, overlaps, _ = samples(
             folder / "JPEGImages" / "480p" / video,
@@ -115,26 +118,34 @@ def test(folder: Path, videos: list[str], *, encoder: str, short_side: int) -> N
             encoder=encoder,
             short_side=short_side,
         )
-        everything.append((signs, overlaps))
-        print(json.dumps({"video": video, **measures(signs, overlaps)}))
-    signs, overlaps = (np.concatenate(column) for column in zip(*everything, strict=True))
-    alone = {name: round(float(spearmanr(signs[:, place], overlaps)[0]), 3) for place, name in enumerate(SIGNS)}
-    print(json.dumps({"video": "all", **measures(signs, overlaps), "signs_alone": alone}))
+        everything[video] = np.column_stack((signs, overlaps))
+        print(json.dumps({"video": video, **measures(signs, overlaps)}), flush=True)
+    if save is not None:
+        np.savez(save, **everything)
+    together = np.concatenate(list(everything.values()))
+    signs, overlaps = together[:, :-1], together[:, -1]
+    seen = ~np.isnan(signs).any(axis=1)
+    alone = {
+        name: round(float(spearmanr(signs[seen, place], overlaps[seen])[0]), 3) for place, name in enumerate(SIGNS)
+    }
+    print(json.dumps({"video": "all", "encoder": encoder, **measures(signs, overlaps), "signs_alone": alone}))
 
 
 def measures(signs: NDArray[np.float32], overlaps: NDArray[np.float32]) -> dict[str, float | None]:
     """Rank correlation, calibration error, failures and how many of them a review of the lowest tenth catches."""
-    trust = confidence(torch.from_numpy(signs)).numpy()
+    trust = np.nan_to_num(confidence(torch.from_numpy(signs)).numpy(), nan=0.0)
     failed = overlaps < 0.5
-    reviewed = np.argsort(trust)[: -(-len(trust) // 10)]
-    caught = float(failed[reviewed].sum() / failed.sum()) if failed.any() else None
+    reviewed = np.argsort(trust, kind="stable")[: -(-len(trust) // 10)]
+    failures = int(failed.sum())
     return {
         "samples": len(overlaps),
         "mean_J": round(float(overlaps.mean()), 3),
         "mean_confidence": round(float(trust.mean()), 3),
+        "mean_error": round(float(np.abs(trust - overlaps).mean()), 3),
         "spearman": round(float(spearmanr(trust, overlaps)[0]), 3),
-        "failures": int(failed.sum()),
-        "caught_in_lowest_tenth": None if caught is None else round(caught, 3),
+        "failures": failures,
+        "caught_in_lowest_tenth": round(float(failed[reviewed].sum()) / failures, 3) if failures else None,
+        "caught_by_perfect_ranking": round(min(1.0, len(reviewed) / failures), 3) if failures else None,
         "failures_among_reviewed": round(float(failed[reviewed].mean()), 3),
     }
 
@@ -144,15 +155,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("fit", "test"))
     parser.add_argument("folder", type=Path, nargs="?", help="DAVIS, as it is unpacked")
-    parser.add_argument("--videos", default="dog,camel,bmx-trees")
+    parser.add_argument("--videos", help="all of the folder where not given")
     parser.add_argument("--encoder", default="lab")
-    parser.add_argument("--short-side", type=int, default=240)
+    parser.add_argument("--short-side", type=int, default=480)
+    parser.add_argument("--save", type=Path, help="file for signs and true J of each video, as NumPy arrays")
     parser.add_argument("--num-videos", type=int, default=40)
     options = parser.parse_args()
     if options.what == "fit":
         fit(options.num_videos)
     else:
-        test(options.folder, options.videos.split(","), encoder=options.encoder, short_side=options.short_side)
+        found = sorted(folder.name for folder in (options.folder / "JPEGImages" / "480p").iterdir())
+        videos = options.videos.split(",") if options.videos else found
+        test(options.folder, videos, encoder=options.encoder, short_side=options.short_side, save=options.save)
 
 
 if __name__ == "__main__":
