@@ -33,6 +33,13 @@ def run(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes for decoding; changes nothing but the time.")] = 2,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that train together, one a GPU where there are GPUs; changes nothing but the time and the rounding.",
+        ),
+    ] = 1,
 ) -> None:
     """Run a recipe's stages, skipping those that are current; print the report's path.
 
@@ -45,10 +52,12 @@ def run(
     - `mmssl run pipelines/demo.yaml colorization.steps=500 seed=1 --out runs/longer`
 
     - `mmssl run pipelines/demo.yaml --until clips`
+
+    - `mmssl run pipelines/demo.yaml --processes 2`
     """
     from mmssl.stages.run import run_recipe
 
-    print(run_recipe(recipe, overrides or (), out=out, until=until, workers=workers))
+    print(run_recipe(recipe, overrides or (), out=out, until=until, workers=workers, processes=processes))
 
 
 def check(recipe: Recipe, overrides: Overrides = None) -> None:

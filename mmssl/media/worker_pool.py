@@ -286,7 +286,7 @@ def _context(module: str) -> Any:
 def _serve(connection: Connection, function: bytes, memory_limit_bytes: int | None) -> None:
     """The life of a worker: takes items, sends back what became of them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     call = pickle.loads(function)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -313,7 +313,7 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks Linux to end this process when the one that started it ends, whatever runs here then.
 
     The other end of the sentinel's pipe is open in that process alone; the kernel sends the signal when it closes.

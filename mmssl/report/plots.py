@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmssl.report.section import LinePlot, Series
 
@@ -62,6 +63,8 @@ def line_plot_svg(plot: LinePlot, *, name: str) -> str:
         axes = figure.add_subplot()
         for number, series in enumerate(plot.series):
             _draw(axes, series, PALETTE[number % len(PALETTE)])
+        if all(float(x).is_integer() for series in plot.series for x in series.x):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(plot.x_label)
         axes.set_ylabel(plot.y_label)
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)

@@ -41,6 +41,7 @@ class RunContext:
         workers: Processes that a stage may use; its output must not depend on it.
         recipe_digest: Digest of the settings of this stage and of all that it reads, and of the seed.
         folders: Folder of each earlier stage, by its name.
+        processes: That train together; but for rounding, the output must not depend on it.
     """
 
     run: str
@@ -49,6 +50,7 @@ class RunContext:
     workers: int
     recipe_digest: str
     folders: Mapping[str, Path]
+    processes: int = 1
 
     def label(self, reference: str) -> str:
         """A reference as the recipe named it: `random:/runs/demo/tracker` is `random:tracker`."""

@@ -1,6 +1,7 @@
 """The runner: the stages of a recipe in order, leaving out what is current, and the report at the end."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -31,6 +32,7 @@ def run_recipe(
     out: Path | None = None,
     until: str | None = None,
     workers: int = 2,
+    processes: int = 1,
     stages: Mapping[str, Stage] = STAGES,
 ) -> Path:
     """Runs a recipe's stages, skipping those whose output is current, and writes the report.
@@ -41,6 +43,7 @@ def run_recipe(
         out: The run's folder; `runs/` and the recipe's name where None.
         until: Name of the last stage to run.
         workers: Processes that stages may use; nothing but the time depends on it.
+        processes: That train together; nothing but the time and the rounding depends on it.
         stages: Stages by kind.
 
     Returns:
@@ -48,11 +51,11 @@ def run_recipe(
 
     Raises:
         ConfigError: If anything is wrong with the recipe; the message holds every fault, one a line.
-        StageError: If a stage cannot do its work, or another run holds the folder.
+        StageError: If a stage cannot do its work, another run holds the folder, or torchrun started this.
     """
     recipe = load_recipe(recipe_path, overrides)
     command = ["mmssl", "run", str(recipe_path), *overrides]
-    return run(recipe, out=out, until=until, workers=workers, stages=stages, command=command)
+    return run(recipe, out=out, until=until, workers=workers, processes=processes, stages=stages, command=command)
 
 
 def run(
@@ -61,6 +64,7 @@ def run(
     out: Path | None = None,
     until: str | None = None,
     workers: int = 2,
+    processes: int = 1,
     stages: Mapping[str, Stage] = STAGES,
     command: Sequence[str] = (),
 ) -> Path:
@@ -70,7 +74,8 @@ def run(
         recipe: The recipe, overrides applied.
         out: See `run_recipe`, like all that follow up to `stages`.
         until: Last stage to run.
-        workers: Processes.
+        workers: Processes that stages may use.
+        processes: That train together.
         stages: Stages by kind.
         command: What the report says one has to type to repeat the run.
 
@@ -81,6 +86,8 @@ def run(
         ConfigError: If anything is wrong with the recipe.
         StageError: If a stage cannot do its work, or another run holds the folder.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise StageError("a run starts its own processes; start it once, without torchrun, and give --processes N")
     faults = check_recipe(recipe, stages=stages, media=False)
     if faults:
         raise ConfigError("\n".join(fault.text(recipe) for fault in faults))
@@ -100,7 +107,7 @@ def run(
             record = record_of(node, stages, seed=graph.seed, digests=current)
             if node not in wanted and read_record(out / node.name).get("digest") != record.digest:
                 continue
-            context = _context(graph, node, out, workers=workers, stages=stages)
+            context = _context(graph, node, out, workers=workers, processes=processes, stages=stages)
             if not _run_stage(node, record, context, out, recipe, stages):
                 reused.append(node.name)
             current[node.name] = record.digest
@@ -108,7 +115,9 @@ def run(
         return write_report(out)
 
 
-def _context(graph: Graph, node: Node, out: Path, *, workers: int, stages: Mapping[str, Stage]) -> RunContext:
+def _context(
+    graph: Graph, node: Node, out: Path, *, workers: int, processes: int, stages: Mapping[str, Stage]
+) -> RunContext:
     above = [other.name for other in graph.nodes[: graph.nodes.index(node)]]
     return RunContext(
         run=graph.name,
@@ -117,6 +126,7 @@ def _context(graph: Graph, node: Node, out: Path, *, workers: int, stages: Mappi
         workers=workers,
         recipe_digest=settings_digest(graph, node, stages),
         folders={name: out / name for name in above},
+        processes=processes,
     )
 
 

@@ -1,5 +1,6 @@
 """The train stage: clips, an encoder and an objective -> a checkpoint."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
 from mmssl.stages.clips import of_splits, opened_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.train_section import write_train_section
+from mmssl.training.distributed import is_leader
 from mmssl.training.loop import train as run_training
+from mmssl.training.processes import on_ranks
 from mmssl.training.settings import TrainSettings
 from mmssl.views import VIEW_CHOICE
 
@@ -27,7 +30,7 @@ def train(
     view: Annotated[Spec | str, VIEW_CHOICE] | None = None,
     splits: list[str] | None = None,
 ) -> None:
-    """Trains an encoder from fresh weights.
+    """Trains an encoder from fresh weights, on one process or on several that share each batch.
 
     Args:
         out: Gets `checkpoint/`, `state/`, `metrics.jsonl`, `logs/` and the section of the report.
@@ -39,7 +42,35 @@ def train(
         view: What the objective sees of a clip; the objective's own where not given.
         splits: Of the clips to train on; `train` and clips of no split where not given.
     """
-    with opened_clips(clips, workers=context.workers) as all_clips:
+    on_ranks(
+        partial(
+            _train,
+            out,
+            context,
+            clips=clips,
+            encoder=encoder,
+            objective=objective,
+            training=training,
+            view=view,
+            splits=splits,
+        ),
+        context.processes,
+    )
+
+
+def _train(
+    out: Path,
+    context: RunContext,
+    *,
+    clips: Path,
+    encoder: Spec | str,
+    objective: Spec | str,
+    training: TrainSettings,
+    view: Spec | str | None,
+    splits: list[str] | None,
+) -> None:
+    """One rank's part of the stage."""
+    with opened_clips(clips, workers=max(1, context.workers // context.processes)) as all_clips:
         source = of_splits(all_clips, splits)
         encoder_spec, objective_spec = normalized(encoder), normalized(objective)
         view_spec = normalized(view if view is not None else OBJECTIVES[objective_spec["name"]].default_view)
@@ -58,6 +89,7 @@ def train(
             encoder_spec=encoder_spec,
             facts={"objective": objective_spec, "view": view_spec, "recipe_digest": context.recipe_digest},
         )
-        write_train_section(
-            out, method, make_view, source, title=f"Training: {objective_spec['name']}", seed=context.seed
-        )
+        if is_leader():
+            write_train_section(
+                out, method, make_view, source, title=f"Training: {objective_spec['name']}", seed=context.seed
+            )

@@ -32,15 +32,22 @@ class Ranks:
     device: torch.device
 
 
+def is_leader() -> bool:
+    """Whether this process is rank 0, or the only one; also before the ranks join and after they part."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def joined_ranks(device: str) -> Iterator[Ranks]:
     """Joins the processes that torchrun started, or stands for the only one.
+
+    After an error the ranks stay joined until the process ends, so that the others do not fail before it is reported.
 
     Args:
         device: `auto` (CUDA where there is one), `cpu` or `cuda`.
 
     Raises:
-        TrainingError: If `cuda` is asked for where there is none.
+        TrainingError: If `cuda` is asked for where there is none, or there are more processes than GPUs.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device=cuda, but torch finds no CUDA device; set device=auto or cpu")
@@ -48,6 +55,11 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if kind == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if chosen.index >= torch.cuda.device_count():
+            raise TrainingError(
+                f"{os.environ.get('LOCAL_WORLD_SIZE', count)} processes need a GPU each, but there are "
+                f"{torch.cuda.device_count()}; start fewer, or set device=cpu"
+            )
         torch.cuda.set_device(chosen)
     else:
         chosen = torch.device("cpu")
@@ -56,10 +68,8 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
         yield Ranks(distributed.get_rank() if joined else 0, distributed.get_world_size() if joined else 1, chosen)
         return
     distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
-    try:
-        yield Ranks(distributed.get_rank(), count, chosen)
-    finally:
-        distributed.destroy_process_group()
+    yield Ranks(distributed.get_rank(), count, chosen)
+    distributed.destroy_process_group()
 
 
 def average_over_ranks(parameters: Sequence[nn.Parameter], scalars: Tensor, ranks: Ranks) -> Tensor:
