@@ -1,5 +1,6 @@
 """Barlow Twins: dimensions of two views correlate with themselves and with no other."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mmssl.functional.gather import gather_with_gradient
@@ -20,6 +21,7 @@ class BarlowTwins(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "byol"}
     source = "Zbontar et al. 2021, arXiv:2103.03230"
+    units: ClassVar[Mapping[str, str]] = {"loss": "sum of squared deviations"}
     looks_across_batch = True
 
     def __init__(self, encoder: Encoder, *, projection_dim: int = 8192, redundancy_weight: float = 5e-3) -> None:

@@ -1,5 +1,6 @@
 """BYOL: a network predicts what its teacher makes of another view; nothing repels."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -26,6 +27,7 @@ class BYOL(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "byol"}
     source = "Grill et al. 2020, arXiv:2006.07733"
+    units: ClassVar[Mapping[str, str]] = {"loss": "squared distance of unit vectors, both ways"}
 
     def __init__(
         self, encoder: Encoder, *, hidden_dim: int = 4096, projection_dim: int = 256, momentum: float = 0.996

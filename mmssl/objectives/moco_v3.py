@@ -1,5 +1,6 @@
 """MoCo v3: each view must find the other's key among the keys of its batch; no queue."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
@@ -30,6 +31,7 @@ class MoCoV3(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "byol"}
     source = "Chen, Xie and He 2021, arXiv:2104.02057"
+    units: ClassVar[Mapping[str, str]] = {"loss": "nats x 2 x temperature"}
     looks_across_batch = True
 
     def __init__(

@@ -1,5 +1,6 @@
 """SimSiam: each view predicts the other's projection, which is taken as it is; no teacher, nothing repels."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mmssl.functional.distillation import cosine_distance
@@ -21,6 +22,7 @@ class SimSiam(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "moco_v2"}
     source = "Chen and He 2021, arXiv:2011.10566"
+    units: ClassVar[Mapping[str, str]] = {"loss": "negative cosine similarity"}
 
     def __init__(self, encoder: Encoder, *, hidden_dim: int = 2048, predictor_dim: int = 512) -> None:
         super().__init__(encoder)

@@ -1,5 +1,6 @@
 """VICReg: views agree, dimensions vary, and vary apart from each other."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mmssl.functional.gather import gather_with_gradient
@@ -22,6 +23,7 @@ class VICReg(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "byol"}
     source = "Bardes, Ponce and LeCun 2022, arXiv:2105.04906"
+    units: ClassVar[Mapping[str, str]] = {"loss": "weighted sum of three terms"}
     looks_across_batch = True
 
     def __init__(
