@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -134,8 +134,12 @@ class Carrier:
                 other = segment.after if forward else segment.before
                 walk = self._walk(start, stop, f"{work} forward" if forward else f"{work} backward", other=other)
                 for steps in walk.batches():
+                    apart = self._channels.margins(
+                        [(self._group.frames[frame], labels) for frame, labels in walk.labeled.items()]
+                    )
                     for step in steps:
                         carried = self._fused(step, segment) if forward and backward else self._alone(step)
+                        carried = replace(carried, margins=apart)
                         self._timed_submit(writer, self._files.propagated, carried, segment, rows)
                         advance()
                     last = abs(steps[-1].index - start)

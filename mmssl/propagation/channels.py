@@ -1,6 +1,6 @@
 """Labels of objects as channels of cells, and back: masks share channels that compete, boxes and points have their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from mmssl.media.video_file import Size
+from mmssl.propagation.box_prompts import box_of_region, margins, object_in_box, with_margins
 from mmssl.propagation.heat_maps import decode_points, encode_points
 from mmssl.propagation.masks import cells_from_mask, mask_from_cells
 from mmssl.propagation.presets import Preset
@@ -20,9 +20,6 @@ from mmssl.propagation.video_labels import FrameLabels, LabelObject
 
 SIGMA_CELLS = 0.6
 """Width of a point's heat map."""
-
-KEPT_PART = 0.25
-"""Parts of a box's region that are smaller than this share of its largest part do not count for the box."""
 
 
 @dataclass(frozen=True)
@@ -129,26 +126,59 @@ class Channels:
         soft = channels[self.of_object[object_id]][None].cpu()
         return F.interpolate(soft, size=self.size, mode="bilinear", align_corners=False)[0, 0].clamp(0, 1)
 
-    def box(self, channels: Float[Tensor, "channels h w"], object_id: int) -> Float[np.ndarray, " 4"] | None:
+    def refine(
+        self, channels: Float[Tensor, "channels h w"], features: Float[Tensor, "dim h w"]
+    ) -> Float[Tensor, "channels h w"]:
+        """Channels of a labeled frame with what its features say: boxes shrink to what looks like the object in them."""
+        refined = channels.clone()
+        for each in self.objects:
+            place = self.of_object[each.id].start
+            if each.kind == "box" and bool((channels[place] > 0).any()):
+                refined[place] = object_in_box(features, channels[place])
+        return refined
+
+    def margins(
+        self, labeled: Sequence[tuple[FrameLabels, Float[Tensor, "channels h w"]]]
+    ) -> dict[int, Float[np.ndarray, " 4"]]:
+        """For each object with a box, the mean distance of its box from its region on labeled frames; see `margins`.
+
+        Args:
+            labeled: Labels and refined channels of each frame.
+        """
+        found: dict[int, list[NDArray[np.float64]]] = {}
+        for labels, channels in labeled:
+            for key, box in labels.boxes.items():
+                region = self._region(channels, key)
+                if region is not None:
+                    found.setdefault(key, []).append(margins(region, box))
+        return {key: np.mean(each, axis=0) for key, each in found.items()}
+
+    def box(
+        self,
+        channels: Float[Tensor, "channels h w"],
+        object_id: int,
+        apart: Float[np.ndarray, " 4"] | None = None,
+    ) -> Float[np.ndarray, " 4"] | None:
         """Left, top, right and bottom edge of an object's box in pixels of the video, or None where it is not seen.
 
-        The box goes around the region in which the channel, brought to pixels, is at least half of its peak, without
-        parts much smaller than the largest.
+        Args:
+            channels: Of the frame.
+            object_id: An object with boxes.
+            apart: How far its box lies from its region, from `margins`.
         """
-        soft = channels[self.of_object[object_id]][None].cpu()
-        peak = float(soft.max())
-        if peak <= 0:
+        region = self._region(channels, object_id)
+        if region is None or apart is None:
+            return region
+        height, width = self.size
+        box: NDArray[np.float64] = np.clip(with_margins(region, apart), 0, [width, height, width, height])
+        return box
+
+    def _region(self, channels: Float[Tensor, "channels h w"], object_id: int) -> Float[np.ndarray, " 4"] | None:
+        edges = box_of_region(channels[self.of_object[object_id]][0], self.encoded)
+        if edges is None:
             return None
-        pixels = F.interpolate(soft, size=self.encoded, mode="bilinear", align_corners=False)[0, 0]
-        region = (pixels >= peak / 2).numpy()
-        parts, _ = ndimage.label(region)
-        counts = np.bincount(parts.ravel())
-        counts[0] = 0
-        kept = np.isin(parts, np.flatnonzero(counts >= KEPT_PART * counts.max())) & (parts > 0)
-        rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
-        edges: NDArray[np.float64] = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
-        edges /= np.tile(self._scale.double().numpy(), 2)
-        return edges
+        own: NDArray[np.float64] = edges / np.tile(self._scale.double().numpy(), 2)
+        return own
 
     def points(
         self, channels: Float[Tensor, "channels h w"], object_id: int

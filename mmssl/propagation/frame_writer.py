@@ -1,8 +1,8 @@
 """Turns the labels of one frame into its files and its row."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -22,12 +22,13 @@ NO_LABEL = "no label since a scene cut"
 
 @dataclass(frozen=True)
 class Carried:
-    """Labels of a frame with the confidence of each channel."""
+    """Labels of a frame with the confidence of each channel, and how far boxes lie from regions; see `Channels.margins`."""
 
     index: int
     labels: Float[Tensor, "channels h w"]
     confidences: Float[Tensor, " channels"] | None
     reason: Callable[[int], str]
+    margins: Mapping[int, Float[np.ndarray, " 4"]] = field(default_factory=dict)
 
 
 class FrameWriter:
@@ -69,7 +70,7 @@ class FrameWriter:
         box: tuple[float, ...] | None = None
         points: tuple[tuple[float, ...] | None, ...] = ()
         if kind == "box":
-            edges = self._channels.box(carried.labels, key)
+            edges = self._channels.box(carried.labels, key, carried.margins.get(key))
             if edges is not None:
                 box = tuple(round(edge, 4) for edge in edges.tolist())
                 area = round((box[2] - box[0]) * (box[3] - box[1]))

@@ -93,6 +93,8 @@ class Walk:
         places = [place for place in channels.preset.kept_frames if place <= done]
         self._kept = dict(zip(places, old, strict=False))
         self._recent: deque[Tensor] = deque(old[len(self._kept) :], maxlen=channels.preset.previous_frames)
+        self.labeled: dict[int, Tensor] = {}
+        """Channels of the labeled frames, refined by their features; there once the first steps are."""
         self.seconds: dict[str, float] = defaultdict(float)
 
     @property
@@ -111,7 +113,8 @@ class Walk:
             for place, raw in zip(places, features, strict=True):
                 each = self._propagator.prepare(raw)
                 if place == 0:
-                    self._propagator.remember(each, self._labels)
+                    self.labeled[self._start] = self._channels.refine(self._labels, each)
+                    self._propagator.remember(each, self.labeled[self._start])
                 elif place <= self._done:
                     if place in remembered:
                         self._propagator.remember(each, remembered[place], place=place)
@@ -127,7 +130,8 @@ class Walk:
         index, labels = self._anchor
         frames = [frame for _, frame in self._encode.frames(self._source, start=index, stop=index + 1)]
         features = self._propagator.prepare(self._timed("encode", self._encode, frames)[0])
-        self._propagator.anchor(features, labels.to(self._encode.device), place=abs(index - self._start))
+        self.labeled[index] = self._channels.refine(labels.to(self._encode.device), features)
+        self._propagator.anchor(features, self.labeled[index], place=abs(index - self._start))
 
     def _step(self, place: int, features: Float[Tensor, "dim h w"]) -> Step:
         """The labels of the next frame, which becomes context."""
