@@ -65,8 +65,11 @@ class Batches:
         return self._load(epoch, indices)
 
     def steps(self, first: int, last: int) -> Iterator[StepBatch]:
-        """The batches of steps `first` to `last - 1`; the next one is made while the caller uses one."""
-        if not self._plan.settings.prefetch:
+        """The batches of steps `first` to `last - 1`; with `prefetch` the next one is made while the caller uses one."""
+        prefetch = self._plan.settings.prefetch
+        if prefetch is None:
+            prefetch = self._ranks.device.type == "cuda"
+        if not prefetch:
             yield from map(self._step, range(first, last))
             return
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:

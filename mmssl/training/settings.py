@@ -32,7 +32,8 @@ class TrainSettings:
         checkpoint_every_seconds: Seconds between saved states.
         keep_states: States that are kept while training; the last one stays in the end.
         device: `auto` (CUDA where there is one), `cpu` or `cuda`.
-        prefetch: Whether the next batch is prepared in a thread while a step computes.
+        prefetch: Whether the next batch is prepared in a thread while a step computes; None: on CUDA only, since a step on
+            a CPU keeps all cores busy and a second thread takes turns with it.
 
     Raises:
         TrainingError: If a value is out of range, or two settings exclude each other; the message holds every fault.
@@ -55,7 +56,7 @@ class TrainSettings:
     checkpoint_every_seconds: float | None = 60.0
     keep_states: int = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    prefetch: bool = True
+    prefetch: bool | None = None
 
     def __post_init__(self) -> None:
         faults = [fault.text() for fault in check(self.optimizer, OPTIMIZER_CHOICE, path=("optimizer",))]

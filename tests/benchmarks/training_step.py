@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, help="of each turn")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--channels-last", action="store_true", help="in the loop alone")
-    parser.add_argument("--no-prefetch", action="store_true")
+    parser.add_argument("--prefetch", action="store_true", help="prepare the next batch in a thread")
     arguments = parser.parse_args()
     source = MemoryClips(4 * arguments.batch, 8, arguments.size)
     view = build(OBJECTIVES[arguments.objective].default_view, VIEW_CHOICE)
@@ -65,7 +65,7 @@ def main() -> None:
         batch_size=arguments.batch,
         num_steps=arguments.steps,
         channels_last=arguments.channels_last,
-        prefetch=not arguments.no_prefetch,
+        prefetch=arguments.prefetch,
     )
     times: dict[str, list[float]] = {"bare": [], "loop": []}
     for _ in range(arguments.repeats):

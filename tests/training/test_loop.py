@@ -119,6 +119,7 @@ def test_every_optimizer_goes_on_bit_for_bit(tmp_path: Path, optimizer: str) -> 
 def test_prefetching_and_channels_last_can_be_interrupted_too(tmp_path: Path) -> None:
     settings = {"num_steps": 6, "epochs": None, "channels_last": True}
     run(tmp_path / "whole", **settings, prefetch=False)
+    settings["prefetch"] = True
     interrupted_run(tmp_path / "stopped", 4, checkpoint_every_steps=3, **settings)
     run(tmp_path / "stopped", **settings)
     assert result(tmp_path / "stopped") == result(tmp_path / "whole")
