@@ -1,9 +1,11 @@
 """Exact video frames by PyAV."""
 
+import itertools
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 from torch import Tensor
@@ -133,11 +135,10 @@ class _Decoder:
         self._open()
         if timeline is None:
             self.timeline = read_timeline(self._container, self._stream, path)
-            self._begin(None)
             self._rewind()
         else:
             self.timeline = timeline
-            self._begin(None)
+        self._begin(None)
 
     def _open(self) -> None:
         self._container = open_container(self._path)
@@ -145,11 +146,24 @@ class _Decoder:
         check_dimensions(self._path, self._stream.width, self._stream.height)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = torch.get_num_threads()
+        self._packets: Iterator[Packet] = self._container.demux(self._stream)
 
     def _rewind(self) -> None:
-        """Goes to the file's begin, by opening it anew where seeking there might not arrive."""
+        """Goes to the file's begin, by opening it anew where seeking there does not arrive."""
+        stamp = self.timeline.first_stamp
+        if stamp is not None:
+            self._seek(stamp)
+            first = next(self._packets, None)
+            if first is not None and first.pts == stamp:
+                self._packets = itertools.chain((first,), self._packets)
+                return
         self._container.close()
         self._open()
+
+    def _seek(self, stamp: int) -> None:
+        with av_errors(self._path):
+            self._container.seek(stamp, stream=self._stream)
+        self._packets = self._container.demux(self._stream)
 
     def _begin(self, start: SeekPoint | None) -> None:
         self.start = start
@@ -162,8 +176,7 @@ class _Decoder:
         if start is None:
             self._rewind()
         else:
-            with av_errors(self._path):
-                self._container.seek(start.stamp, stream=self._stream)
+            self._seek(start.stamp)
         self._begin(start)
 
     def __iter__(self) -> "_Decoder":
@@ -180,7 +193,7 @@ class _Decoder:
         is_awaiting_key = self.start is not None
         is_damaged = False
         with av_errors(self._path):
-            for packet in self._container.demux(self._stream):
+            for packet in self._packets:
                 if is_awaiting_key and packet.size:
                     if not packet.is_keyframe:
                         continue

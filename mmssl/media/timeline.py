@@ -20,6 +20,12 @@ from mmssl.media.containers import av_errors, codec_name, describe_streams, is_a
 _ONE_FRAME_A_PACKET = {"av1", "ffv1", "gif", "h264", "hevc", "mjpeg", "png", "prores", "rawvideo", "vp8", "vp9"}
 """Codecs whose packets each hold one presented frame (in VP8 the frame header says whether it is presented)."""
 
+_SIMPLE_CODECS = {"cinepak", "ffv1", "mjpeg", "png", "rawvideo"}
+"""Codecs without a frame that needs a later one, so that packets are presented in the order they are stored in."""
+
+_SMALLEST_MPEG4_FRAME = 32
+"""Bytes; a packet of MPEG-4 that is smaller may hold a frame that is skipped."""
+
 _TIMED_CONTAINERS = {"mov", "matroska"}
 """Containers that store a presentation time with each packet and an index that seeks by it."""
 
@@ -48,7 +54,7 @@ class Timeline:
         seek_points: Where decoding can begin besides the file's begin, ascending.
         frame_of: Frame of a stamp, which a packet carries into the decoder and its frame carries out; empty where stamps do
             not tell frames apart and frames are counted.
-        first_stamp: Stamp of the file's first packet.
+        first_stamp: Stamp of the file's first packet, where seeking by it may lead to the file's begin; else None.
     """
 
     pts_seconds: NDArray[np.float64]
@@ -79,6 +85,7 @@ class _Entry:
     duration: int
     is_key: bool
     is_presented: bool
+    is_in_order: bool
     is_sound: bool
 
 
@@ -114,30 +121,64 @@ def read_timeline(container: InputContainer, stream: VideoStream, path: Path) ->
     names = set(container.format.name.split(","))
     is_timed = bool(names & _TIMED_CONTAINERS)
     by_dts = not is_timed and "avi" in names
-    if is_timed and codec_name(stream) in _ONE_FRAME_A_PACKET and _are_regular(entries, stream):
+    is_regular = is_timed and codec_name(stream) in _ONE_FRAME_A_PACKET and _are_regular(entries, stream)
+    if is_regular:
         times = stamps = sorted(entry.pts for entry in entries if entry.is_presented and entry.pts is not None)
+    elif by_dts and _are_in_order(entries):
+        times = stamps = [entry.dts for entry in entries if entry.dts is not None]
     else:
         stamps, times = _decoded(path, by_dts)
     if not stamps:
         raise MediaError(f"{path}: no frame of its video stream can be decoded")
-    return _timeline(stream, entries, stamps, times, by_dts, can_seek=is_timed or by_dts)
+    return _timeline(stream, entries, stamps, times, by_dts, can_seek=is_timed or by_dts, can_seek_begin=is_regular)
 
 
 def _entries(container: InputContainer, stream: VideoStream, path: Path) -> list[_Entry]:
-    is_vp8 = codec_name(stream) == "vp8"
+    codec = codec_name(stream)
     entries = []
     with av_errors(path):
         for packet in container.demux(stream):
             if packet.size:
                 shown = not packet.is_discard
-                if is_vp8:
+                if codec == "vp8":
                     shown = shown and bool(memoryview(packet)[0] >> 4 & 1)
+                in_order = codec in _SIMPLE_CODECS or (codec == "mpeg4" and _is_one_mpeg4_frame(packet))
                 entries.append(
                     _Entry(
-                        packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, shown, not packet.is_corrupt
+                        packet.pts,
+                        packet.dts,
+                        packet.duration or 0,
+                        packet.is_keyframe,
+                        shown,
+                        in_order,
+                        not packet.is_corrupt,
                     )
                 )
     return entries
+
+
+def _is_one_mpeg4_frame(packet: Packet) -> bool:
+    """Whether an MPEG-4 packet surely holds one frame that is presented, and not a bidirectional one.
+
+    Source:
+        ISO/IEC 14496-2, 6.2.5: the start code of a frame is 00 00 01 B6; two bits that tell its type follow, 2 for B.
+    """
+    content = bytes(memoryview(packet))
+    _, code, after = content.partition(b"\x00\x00\x01\xb6")
+    return (
+        len(content) >= _SMALLEST_MPEG4_FRAME and bool(code) and b"\x00\x00\x01\xb6" not in after and after[0] >> 6 != 2
+    )
+
+
+def _are_in_order(entries: list[_Entry]) -> bool:
+    """Whether each packet is one frame, and frames are presented in the order they are stored in."""
+    stamps = [entry.dts for entry in entries]
+    return (
+        None not in stamps
+        and len(set(stamps)) == len(entries)
+        and entries[0].is_key
+        and all(entry.is_in_order and entry.is_presented and entry.is_sound for entry in entries)
+    )
 
 
 def _are_regular(entries: list[_Entry], stream: VideoStream) -> bool:
@@ -179,7 +220,14 @@ def decode_packet(packet: Packet, by_dts: bool) -> list[VideoFrame]:
 
 
 def _timeline(
-    stream: VideoStream, entries: list[_Entry], stamps: list[int], times: list[int], by_dts: bool, *, can_seek: bool
+    stream: VideoStream,
+    entries: list[_Entry],
+    stamps: list[int],
+    times: list[int],
+    by_dts: bool,
+    *,
+    can_seek: bool,
+    can_seek_begin: bool,
 ) -> Timeline:
     time_base = stream.time_base or Fraction(1, 90000)
     seconds = np.array(times, np.float64) * time_base.numerator / time_base.denominator
@@ -200,4 +248,5 @@ def _timeline(
             if entry.is_key and key is not None and key in frame_of
         ]
     points.sort(key=lambda point: point.frame)
-    return Timeline(seconds, float(seconds[-1]) + last, by_dts, tuple(points), frame_of, keys[0])
+    first_stamp = keys[0] if can_seek_begin else None
+    return Timeline(seconds, float(seconds[-1]) + last, by_dts, tuple(points), frame_of, first_stamp)

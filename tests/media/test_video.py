@@ -10,6 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from mmssl.errors import DecodeError, MediaError
+from mmssl.media import timeline
 from mmssl.media.encode import VideoWriter
 from mmssl.media.image import write_png
 from mmssl.media.video import open_video
@@ -65,6 +66,7 @@ FORMATS = {
     "vp9.webm": vpx("libvpx-vp9"),
     "av1.mp4": SVT,
     "av1.mkv": SVT,
+    "mpeg4.avi": {"codec": "mpeg4", "options": {"g": "12", "b": "4M"}},
     "mpeg4_b_frames.avi": {"codec": "mpeg4", **MPEG},
     "mpeg4_b_frames.mp4": {"codec": "mpeg4", **MPEG},
     "mjpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
@@ -91,6 +93,24 @@ def test_every_frame_and_random_access(name: str, tmp_path: Path) -> None:
             assert torch.equal(video.frames([index])[0], in_order[index]), index
         several = draw.choices(range(video.num_frames), k=20)
         assert torch.equal(video.frames(several), in_order[several])
+
+
+@pytest.mark.parametrize(
+    ("name", "is_decoded"),
+    [("mpeg4.avi", False), ("mjpeg.avi", False), ("mpeg4_b_frames.avi", True), ("h264_b_frames.mp4", False)],
+)
+def test_opening_decodes_the_file_only_where_its_packets_do_not_tell_the_frames(
+    name: str, is_decoded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    write_numbered(path, num_frames=20, **FORMATS[name])
+    decoded = []
+    decode_all = timeline._decoded
+    monkeypatch.setattr(timeline, "_decoded", lambda *of: decoded.append(of) or decode_all(*of))
+    with open_video(path) as video:
+        assert bool(decoded) == is_decoded
+        assert video.num_frames == 20
+        assert video.pts_seconds.tolist() == pytest.approx([moment / 25 for moment in range(20)])
 
 
 def test_times_are_those_that_decoding_in_order_presents(tmp_path: Path) -> None:
