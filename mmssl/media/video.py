@@ -17,7 +17,7 @@ BACKENDS: dict[str, Callable[[Path], VideoFile]] = {"av": AvVideo, "decord": Dec
 PyAV reads every file. decord reads only those that `DecordVideo` finds it exact on, and checking that costs more than decord
 saves: by `tests/benchmarks/decode.py` with one thread, on eight real H.264 clips of 60 to 310 frames, it gave 0.37 to 0.57
 times as many frames a second as PyAV or bare decord, whichever was faster, in order, and 0.45 to 0.83 times as many where
-16 frames of a clip were wanted; `av` gave 0.91 to 1.07 and 0.85 to 1.16 times as many.
+16 frames of a clip were wanted; `av` gives about as many in order and more where frames are sampled (docs/figures.md).
 """
 
 
