@@ -55,10 +55,11 @@ app.command(no_args_is_help=True)(pipeline.report)
 app.add_typer(manifest.app, name="manifest")
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         print(f"mmssl {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

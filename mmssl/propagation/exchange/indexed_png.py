@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmssl.errors import LabelError
 from mmssl.media.image import davis_palette
@@ -106,6 +106,8 @@ def _read_file(path: Path, size: tuple[int, int]) -> tuple[IndexMask, Palette | 
             colors = image.getpalette("RGB") if image.mode == "P" else None
     except LabelError:
         raise
+    except UnidentifiedImageError as error:
+        raise LabelError(f"{path}: is not a PNG, or cut short: it has no header that says what it is") from error
     except Exception as error:
         raise LabelError(f"{path}: is not a PNG, or cut short: {' '.join(str(error).split())}") from error
     if values.dtype.itemsize > 1 and values.max(initial=0) > 65535:
