@@ -20,7 +20,7 @@ def main() -> int:
         help="indexed PNG (0 is background) or a folder of them, COCO, CVAT, Label Studio, DeepLabCut, SLEAP, points CSV",
     )
     parser.add_argument("--encoder", default="lab", help="a checkpoint folder, timm:NAME[@FILE], lab or pixels")
-    parser.add_argument("--preset", default="dino", help="protocol; `mmssl list presets` shows them")
+    parser.add_argument("--preset", default="default", help="protocol; `mmssl list presets` shows them")
     parser.add_argument("--labels-format", help="format of the labels, where the file does not tell")
     parser.add_argument("--frame", type=int, help="frame that a single indexed PNG labels, counted from 0")
     parser.add_argument("--save-as", action="append", default=[], help="format to write results in; may be repeated")

@@ -23,7 +23,7 @@ def propagate(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     encoder: Annotated[str, typer.Option(help=ENCODER_HELP)] = "lab",
-    preset: Annotated[str, typer.Option(help="Protocol; see `mmssl list presets`.")] = "dino",
+    preset: Annotated[str, typer.Option(help="Protocol; see `mmssl list presets`.")] = "default",
     labels_format: Annotated[
         str | None,
         typer.Option(
@@ -49,7 +49,7 @@ def propagate(
         Path | None,
         typer.Option(
             help="Folder that keeps features in half precision: the next run on this video with other labels or another "
-            "preset of the same resolution reads them instead of encoding. About 1 MB a frame for `lab` and preset dino, "
+            "preset of the same resolution reads them instead of encoding. About 1 MB a frame for `lab` at 480 lines, "
             "more for networks. Results are the same up to half precision.",
             show_default=False,
         ),
@@ -62,7 +62,7 @@ def propagate(
     frames between the neighboring labeled frames are done anew. Interrupted, the same command goes on where it stopped.
 
     It works at once with `lab` (colors of patches, no weights). Networks know more: a checkpoint of this project, or
-    `timm:NAME`. `mmssl list presets` shows the protocols; `dino` is the one to begin with.
+    `timm:NAME`. `mmssl list presets` shows the protocols; `default` is the one to begin with.
 
     Results: `masks/00000.png` ..., `objects.csv` (area, confidence, lost), `frames.csv` (exact times), `review.csv` (what to
     look at again), `overlay.mp4`, `contact_sheet.png`, `summary.json`, `logs/timing.json` (where the time went), and

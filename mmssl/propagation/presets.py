@@ -1,6 +1,6 @@
 """Named protocols of label propagation: each says everything that its authors' evaluation fixes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mmssl.functional.affinity import Window
@@ -152,4 +152,14 @@ DINOV3 = Preset(
     stretch_channels=False,
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DINO, CRW, VFS, UVC, MAST, DINOV3)}
+DEFAULT = replace(
+    DINO,
+    name="default",
+    source="`dino` with settings chosen on two sequences of DAVIS-2016 with a network of stride 16; docs/propagation.md",
+    previous_frames=15,
+    window=Window(8),
+    first_window=Window(8),
+    top_k=10,
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, DINO, CRW, VFS, UVC, MAST, DINOV3)}

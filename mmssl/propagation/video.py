@@ -80,7 +80,7 @@ def propagate_video(
     encoder_name: str,
     encoder_digest: str | None = None,
     out: Path,
-    preset: str | Preset = "dino",
+    preset: str | Preset = "default",
     label_format: str | None = None,
     label_frame: int | None = None,
     save_as: Sequence[str] = (),
