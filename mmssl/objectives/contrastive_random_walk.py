@@ -47,8 +47,9 @@ class ContrastiveRandomWalk(Objective):
         """The mean loss of the walks.
 
         Returns:
-            Also `return_accuracy_K`, the share of walks ahead by K frames that most probably end right, and
-            `accuracy_in_place`, that of ends which are the start's own place in the view.
+            Also `return_accuracy_K`, the share of walks ahead by K frames that most probably end right;
+            with crops `return_accuracy_in_place`, that of ends which are the start's own place in the view; and
+            `direct_accuracy`, that of the straight step, where it has a share in the loss.
         """
         nodes, ends = self._nodes(batch)
         walks = self._walks(nodes, batch["draw"])
@@ -60,8 +61,10 @@ class ContrastiveRandomWalk(Objective):
             straight = transitions(nodes[:, 0], nodes[:, -1], temperature=self.temperature)
             output["direct_accuracy"] = return_accuracy(straight.detach(), ends)
             loss = (1 - self.direct_weight) * loss + self.direct_weight * return_loss(straight, ends)
-        own_place = torch.eye(nodes.shape[2], device=ends.device).expand(len(ends), -1, -1)
-        return {"loss": loss, **output, "accuracy_in_place": return_accuracy(own_place, ends)}
+        if "boxes" in batch:
+            own_place = torch.eye(nodes.shape[2], device=ends.device).expand(len(ends), -1, -1)
+            output["return_accuracy_in_place"] = return_accuracy(own_place, ends)
+        return {"loss": loss, **output}
 
     def _nodes(self, batch: Batch) -> tuple[Float[Tensor, "batch frames nodes dim"], Int[Tensor, "batch nodes"]]:
         """The nodes of the frames and, last, those in which walks end; and the right end of a walk from each node."""

@@ -52,7 +52,7 @@ def test_content_returns_where_the_crop_sends_it() -> None:
     output = objective(cells_batch())
     assert output["loss"] < 1e-3
     assert output["return_accuracy_1"] == 1
-    assert output["accuracy_in_place"].item() == pytest.approx(1 / 3)
+    assert output["return_accuracy_in_place"].item() == pytest.approx(1 / 3)
 
 
 def test_place_alone_does_not_return() -> None:
@@ -67,7 +67,8 @@ def test_patches_walk_back_to_themselves() -> None:
     batch = {"frames": colorful_frames(), "patches": patches, "draw": DRAW}
     output = ContrastiveRandomWalk(MeanColors(), temperature=0.001, edge_dropout=0.0)(batch)
     assert output["loss"] < 1e-3
-    assert output["return_accuracy_1"] == output["return_accuracy_2"] == output["accuracy_in_place"] == 1
+    assert output["return_accuracy_1"] == output["return_accuracy_2"] == 1
+    assert "return_accuracy_in_place" not in output
 
 
 def test_is_the_mean_over_walks_of_each_length() -> None:
@@ -104,5 +105,5 @@ def test_the_picture_follows_the_walker() -> None:
     start, on_the_way, end, right = picture[:, :24].unflatten(2, (4, 24)).unbind(2)
     assert picture.shape == (3, 48, 96)
     for frame in (start, on_the_way, end, right):
-        assert_close(frame[:, 12, 12], torch.tensor([1.0, 0.85, 0.1]))
-        assert frame[2, 4, 4] < 0.5
+        assert frame[0, 12, 12] > 0.75
+        assert frame[0, 4, 4] < 0.5

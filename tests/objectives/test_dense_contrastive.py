@@ -51,5 +51,5 @@ def test_the_picture_shows_cell_choice_and_truth() -> None:
     (picture,) = DenseContrastive(MeanColors(), temperature=1e-4).pictures(batch()).values()
     assert picture.shape == (3, 48, 72)
     for frame in picture[:, :24].unflatten(2, (3, 24)).unbind(2):
-        assert_close(frame[:, 12, 12], torch.tensor([1.0, 0.85, 0.1]))
-        assert frame[2, 4, 4] < 0.5
+        assert frame[0, 12, 12] > 0.75
+        assert frame[0, 4, 4] < 0.5
