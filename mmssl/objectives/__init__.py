@@ -5,6 +5,7 @@ from mmssl.objectives.barlow_twins import BarlowTwins
 from mmssl.objectives.byol import BYOL
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
 from mmssl.objectives.dense_contrastive import DenseContrastive
+from mmssl.objectives.dino import DINO
 from mmssl.objectives.frame_order import FrameOrder
 from mmssl.objectives.frame_sorting import FrameSorting
 from mmssl.objectives.moco import MoCoV1, MoCoV2
@@ -21,6 +22,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "byol": BYOL,
     "contrastive_random_walk": ContrastiveRandomWalk,
     "dense_contrastive": DenseContrastive,
+    "dino": DINO,
     "frame_order": FrameOrder,
     "frame_sorting": FrameSorting,
     "moco_v1": MoCoV1,

@@ -22,7 +22,7 @@ from mmssl.training.checkpoint import Progressed, load_latest_state, save_state
 from mmssl.training.distributed import Ranks, average_over_ranks, broadcast_state, joined_ranks
 from mmssl.training.interruption import Interruption
 from mmssl.training.metrics import MetricsLog
-from mmssl.training.optim import OPTIMIZER_CHOICE, learning_rate_factor
+from mmssl.training.optim import OPTIMIZER_CHOICE, learning_rate_factor, weight_decay_at
 from mmssl.training.settings import Plan, TrainSettings
 from mmssl.training.sync_batchnorm import synchronized_batchnorm
 from mmssl.training.watch import CollapseWatch
@@ -108,6 +108,7 @@ class _Training:
         self.parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
         self.optimizer = build(self.settings.optimizer, OPTIMIZER_CHOICE, module=objective)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.base_decays = [group["weight_decay"] for group in self.optimizer.param_groups]
         precisions = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
         allowed = ("off", "bf16", "fp16") if ranks.device.type == "cuda" else ("off", "bf16")
         self.precision = precisions[self.settings.autocast] if self.settings.autocast in allowed else None
@@ -181,17 +182,24 @@ class _Training:
         if self.ranks.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
-    def _step(self, batch: StepBatch) -> dict[str, float]:
-        """One step of the optimizer; the scalars of its output, as means over micro-batches and ranks."""
-        self._seed(step=batch.step, rank=self.ranks.rank)
+    def _schedule(self, step: int) -> None:
+        """Sets the learning rate and the weight decay of a step."""
         factor = learning_rate_factor(
-            batch.step,
+            step,
             num_steps=self.plan.num_steps,
             warmup_steps=self.plan.warmup_steps,
             schedule=self.settings.schedule,
         )
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+        last = self.settings.final_weight_decay
+        for group, rate, decay in zip(self.optimizer.param_groups, self.base_rates, self.base_decays, strict=True):
             group["lr"] = rate * factor
+            if last is not None and decay > 0:
+                group["weight_decay"] = weight_decay_at(step, num_steps=self.plan.num_steps, first=decay, last=last)
+
+    def _step(self, batch: StepBatch) -> dict[str, float]:
+        """One step of the optimizer; the scalars of its output, as means over micro-batches and ranks."""
+        self._seed(step=batch.step, rank=self.ranks.rank)
+        self._schedule(batch.step)
         self.optimizer.zero_grad()
         outputs = []
         for part in batch.parts:

@@ -133,3 +133,12 @@ def learning_rate_factor(step: int, *, num_steps: int, warmup_steps: int, schedu
     if schedule == "constant":
         return 1.0
     return 0.5 * (1.0 + math.cos(math.pi * (step - warmup_steps) / max(1, num_steps - warmup_steps)))
+
+
+def weight_decay_at(step: int, *, num_steps: int, first: float, last: float) -> float:
+    """Weight decay of a step, which goes from `first` towards `last` along half a cosine.
+
+    Source:
+        Caron et al. 2021 (DINO), arXiv:2104.14294, section 3.2.
+    """
+    return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * step / num_steps))

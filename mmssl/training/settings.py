@@ -19,6 +19,7 @@ class TrainSettings:
         num_steps: Steps of the optimizer; this or `epochs`.
         optimizer: Entry of `OPTIMIZERS`. Its `lr` is used as it stands, never scaled by the batch size.
         schedule: Learning rate after the warm-up, see `learning_rate_factor`.
+        final_weight_decay: What the weight decay of those parameters that have one goes to, along half a cosine.
         warmup_steps: Steps in which the learning rate rises to its full value; this or `warmup_epochs`.
         warmup_epochs: The same in passes over the clips.
         accumulate: Micro-batches that a batch is cut into, to save memory. BatchNorm then sees a micro-batch at a time.
@@ -44,6 +45,7 @@ class TrainSettings:
     num_steps: int | None = None
     optimizer: Annotated[Spec, OPTIMIZER_CHOICE] = field(default_factory=lambda: {"name": "adamw"})
     schedule: Literal["cosine", "constant"] = "cosine"
+    final_weight_decay: float | None = None
     warmup_steps: int | None = None
     warmup_epochs: float | None = None
     accumulate: int = 1

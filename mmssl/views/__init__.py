@@ -6,6 +6,7 @@ from mmssl.config import Choice
 from mmssl.views.byol import BYOLView
 from mmssl.views.frames import CenterView, FramesView
 from mmssl.views.moco import MoCoV1View, MoCoV2View
+from mmssl.views.multi_crop import DINOView
 from mmssl.views.ordered_frames import OrderedFramesView
 from mmssl.views.patches import PatchesView
 from mmssl.views.separate_crops import SeparateCropsView
@@ -16,6 +17,7 @@ from mmssl.views.view import View
 VIEWS: dict[str, Callable[..., View]] = {
     "byol": BYOLView,
     "center": CenterView,
+    "dino": DINOView,
     "frames": FramesView,
     "moco_v1": MoCoV1View,
     "moco_v2": MoCoV2View,

@@ -27,6 +27,7 @@ class Augmentation:
         blur_sigma: Smallest and largest standard deviation of the blur in pixels.
         solarize_probability: Of an inversion of the values from 1/2 on.
         flip_probability: Of being mirrored.
+        bicubic: Whether crops are resized with a bicubic filter, and not a bilinear one.
     """
 
     size: int
@@ -39,6 +40,7 @@ class Augmentation:
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     solarize_probability: float = 0.0
     flip_probability: float = 0.5
+    bicubic: bool = False
 
     def __call__(
         self, images: UInt8[Tensor, "batch 3 height width"], random: ItemRandom, name: str
@@ -53,7 +55,7 @@ class Augmentation:
         height, width = images.shape[-2:]
         boxes = random_boxes(random, name, height=height, width=width, scale=self.scale)
         flip = random.uniform(f"{name}/flip") < self.flip_probability
-        view = cut(images[:, None], boxes, size=self.size, flip=flip)[:, 0]
+        view = cut(images[:, None], boxes, size=self.size, flip=flip, bicubic=self.bicubic)[:, 0]
         if self.jitter_probability > 0 or self.grey_probability > 0:
             view = jitter_colors(
                 view,

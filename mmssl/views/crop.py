@@ -65,6 +65,7 @@ def cut(
     *,
     size: int,
     flip: Tensor | None = None,
+    bicubic: bool = False,
 ) -> Float[Tensor, "batch frames 3 size size"]:
     """Cuts each item's box out of its frames, resized with an antialiased filter and mirrored where `flip` says so.
 
@@ -72,9 +73,10 @@ def cut(
         RGB in 0..1.
     """
     cuts = []
+    mode = "bicubic" if bicubic else "bilinear"
     mirrored = [False] * len(images) if flip is None else flip.tolist()
     for item, (top, left, height, width), mirror in zip(images, boxes.tolist(), mirrored, strict=True):
         box = item[:, :, top : top + height, left : left + width].contiguous(memory_format=torch.channels_last)
-        resized = functional.interpolate(box, size=(size, size), mode="bilinear", antialias=True)
+        resized = functional.interpolate(box, size=(size, size), mode=mode, antialias=True)
         cuts.append(resized.flip(-1) if mirror else resized)
     return torch.stack(cuts).float().div_(255)

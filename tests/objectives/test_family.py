@@ -22,6 +22,7 @@ SETTINGS = {
     "moco_v3": {"hidden_dim": 32, "projection_dim": 16, "temperature": 0.1},
     "simsiam": {"hidden_dim": 32, "predictor_dim": 8},
     "vicreg": {"projection_dim": 32},
+    "dino": {"num_prototypes": 64, "hidden_dim": 32, "bottleneck_dim": 16},
     "moco_v1": {"queue_length": 16},
     "moco_v2": {"queue_length": 16, "temperature": 0.02},
 }

@@ -285,3 +285,27 @@ def test_old_states_are_removed(tmp_path: Path, number: int) -> None:
     interrupted_run(tmp_path, 11, checkpoint_every_steps=2, keep_states=number)
     names = [path.name for path in sorted((tmp_path / "state").iterdir())]
     assert names == [f"step-{step:010}" for step in (6, 8, 10)][-number:]
+
+
+def test_weight_decay_is_scheduled_for_weights_alone(tmp_path: Path) -> None:
+    decays = []
+
+    class Watching(MeanObjective):
+        def after_step(self, output: dict[str, torch.Tensor], *, progress: float) -> None:
+            super().after_step(output, progress=progress)
+            decays.append([group["weight_decay"] for group in optimizers[0].param_groups])
+
+    optimizers: list[torch.optim.Optimizer] = []
+    with pytest.MonkeyPatch.context() as patch:
+        step = torch.optim.AdamW.step
+
+        def noting(self: torch.optim.Optimizer, closure: None = None) -> None:
+            optimizers[:] = [self]
+            step(self, closure)
+
+        patch.setattr(torch.optim.AdamW, "step", noting)
+        run(tmp_path, objective=Watching(tiny_encoder()), num_steps=4, epochs=None, final_weight_decay=0.45)
+    weights, others = zip(*decays, strict=True)
+    assert weights[0] == pytest.approx(0.05)
+    assert weights[2] == pytest.approx(0.25)
+    assert set(others) == {0.0}

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from mmssl.config import build
-from mmssl.training.optim import LARS, OPTIMIZER_CHOICE, OPTIMIZERS, learning_rate_factor, parameter_groups
+from mmssl.training.optim import (
+    LARS,
+    OPTIMIZER_CHOICE,
+    OPTIMIZERS,
+    learning_rate_factor,
+    parameter_groups,
+    weight_decay_at,
+)
 
 
 def make_net() -> nn.Module:
@@ -93,3 +100,9 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine() -> None:
     constant = [learning_rate_factor(step, num_steps=4, warmup_steps=2, schedule="constant") for step in range(4)]
     assert constant == [0.5, 1.0, 1.0, 1.0]
     assert learning_rate_factor(0, num_steps=4, warmup_steps=0, schedule="cosine") == 1.0
+
+
+def test_weight_decay_goes_from_the_first_to_the_last_along_half_a_cosine() -> None:
+    course = [weight_decay_at(step, num_steps=4, first=0.04, last=0.4) for step in range(4)]
+    assert course == pytest.approx([0.4 - 0.36 * (1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)])
+    assert course[0] == pytest.approx(0.04)

@@ -10,6 +10,10 @@ from mmssl.views import VIEW_CHOICE, VIEWS, CenterView, FramesView, SimCLRView
 CLIPS = torch.randint(0, 256, (5, 6, 3, 50, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+SIDES = {"patches": 8, "local": 14}
+"""Of parts of a view that are not as large as it."""
+
+
 @pytest.mark.parametrize("name", sorted(VIEWS))
 def test_a_view_gives_images_in_range_and_moves_no_global_randomness(name: str) -> None:
     before = torch.get_rng_state()
@@ -19,7 +23,7 @@ def test_a_view_gives_images_in_range_and_moves_no_global_randomness(name: str) 
     for key, images in batch.items():
         if images.ndim < 4:
             continue
-        side = 8 if key == "patches" else 32
+        side = SIDES.get(key, 32)
         assert images.dtype == torch.float32
         assert tuple(images.shape[-3:]) == (3, side, side)
         assert images.min() >= 0
