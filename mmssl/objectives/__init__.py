@@ -13,6 +13,7 @@ from mmssl.objectives.moco_v3 import MoCoV3
 from mmssl.objectives.objective import Objective
 from mmssl.objectives.simclr import SimCLR
 from mmssl.objectives.simsiam import SimSiam
+from mmssl.objectives.supcon import SupCon
 from mmssl.objectives.time_contrast import TimeContrast
 from mmssl.objectives.vicreg import VICReg
 from mmssl.objectives.video_colorization import VideoColorization
@@ -30,6 +31,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "moco_v3": MoCoV3,
     "simclr": SimCLR,
     "simsiam": SimSiam,
+    "supcon": SupCon,
     "time_contrast": TimeContrast,
     "vicreg": VICReg,
     "video_colorization": VideoColorization,

@@ -36,6 +36,9 @@ class Objective(nn.Module):
     looks_across_batch: ClassVar[bool] = False
     """Whether the loss of an item depends on the other items of its batch, so that micro-batches are not one batch."""
 
+    needs_labels: ClassVar[bool] = False
+    """Whether batches carry `labels`, the number of each item's class, for a method that is not self-supervised."""
+
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder

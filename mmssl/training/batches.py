@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from mmssl.data.dataset import ClipSource
+from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
 from mmssl.objectives.objective import Batch
 from mmssl.training.distributed import Ranks
@@ -40,15 +42,22 @@ class Batches:
         seed: Of the run.
         plan: Steps and sizes.
         ranks: This process among the others; each takes its slice of every batch.
+        labels: Whether batches carry `labels`: the place of each clip's label among all labels, in order of the alphabet.
+
+    Raises:
+        TrainingError: If labels are wanted and a clip has none.
     """
 
-    def __init__(self, source: ClipSource, view: View, *, seed: int, plan: Plan, ranks: Ranks) -> None:
+    def __init__(
+        self, source: ClipSource, view: View, *, seed: int, plan: Plan, ranks: Ranks, labels: bool = False
+    ) -> None:
         self._source = source
         self._view = view
         self._seed = seed
         self._plan = plan
         self._ranks = ranks
         self._order: tuple[int, list[int]] = (-1, [])
+        self._labels = _numbered_labels(source) if labels else None
 
     def indices(self, step: int) -> tuple[int, tuple[int, ...]]:
         """Epoch of a step and the positions of its whole batch, over all ranks."""
@@ -92,6 +101,20 @@ class Batches:
         clips = self._source.clips(indices, epoch=epoch)
         with torch.no_grad():
             batch = self._view(clips, ItemRandom(self._seed, epoch, indices))
+        if self._labels is not None:
+            batch["labels"] = self._labels[list(indices)]
         if self._ranks.device.type == "cuda":
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
         return {name: tensor.to(self._ranks.device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def _numbered_labels(source: ClipSource) -> Tensor:
+    labels = [item.label for item in source.items]
+    names = sorted({label for label in labels if label is not None})
+    if None in labels:
+        raise TrainingError(
+            f"the objective needs labels, and {labels.count(None)} of {len(labels)} clips have none; "
+            "give the manifest labels, name splits that have them, or take an objective that needs none"
+        )
+    numbers = {name: number for number, name in enumerate(names)}
+    return torch.tensor([numbers[label] for label in labels if label is not None])
