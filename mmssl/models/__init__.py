@@ -8,6 +8,7 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
 from mmssl.models.timm_encoder import TimmEncoder
+from mmssl.models.vit import VisionTransformer
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "lab": LabPatches,
@@ -15,6 +16,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "resnet18": ResNet18,
     "small_resnet": SmallResNet,
     "timm": TimmEncoder,
+    "vit": VisionTransformer,
 }
 """Encoders by name in a recipe."""
 

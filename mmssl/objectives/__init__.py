@@ -4,10 +4,12 @@ from mmssl.config import Choice
 from mmssl.objectives.barlow_twins import BarlowTwins
 from mmssl.objectives.byol import BYOL
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
+from mmssl.objectives.denoising_autoencoder import DenoisingAutoencoder
 from mmssl.objectives.dense_contrastive import DenseContrastive
 from mmssl.objectives.dino import DINO
 from mmssl.objectives.frame_order import FrameOrder
 from mmssl.objectives.frame_sorting import FrameSorting
+from mmssl.objectives.mae import MAE
 from mmssl.objectives.moco import MoCoV1, MoCoV2
 from mmssl.objectives.moco_v3 import MoCoV3
 from mmssl.objectives.objective import Objective
@@ -22,10 +24,12 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "barlow_twins": BarlowTwins,
     "byol": BYOL,
     "contrastive_random_walk": ContrastiveRandomWalk,
+    "denoising_autoencoder": DenoisingAutoencoder,
     "dense_contrastive": DenseContrastive,
     "dino": DINO,
     "frame_order": FrameOrder,
     "frame_sorting": FrameSorting,
+    "mae": MAE,
     "moco_v1": MoCoV1,
     "moco_v2": MoCoV2,
     "moco_v3": MoCoV3,

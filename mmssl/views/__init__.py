@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from mmssl.config import Choice
 from mmssl.views.byol import BYOLView
+from mmssl.views.corrupted import CorruptedView
 from mmssl.views.frames import CenterView, FramesView
+from mmssl.views.mae import MAEView
 from mmssl.views.moco import MoCoV1View, MoCoV2View
 from mmssl.views.multi_crop import DINOView
 from mmssl.views.ordered_frames import OrderedFramesView
@@ -17,8 +19,10 @@ from mmssl.views.view import View
 VIEWS: dict[str, Callable[..., View]] = {
     "byol": BYOLView,
     "center": CenterView,
+    "corrupted": CorruptedView,
     "dino": DINOView,
     "frames": FramesView,
+    "mae": MAEView,
     "moco_v1": MoCoV1View,
     "moco_v2": MoCoV2View,
     "ordered_frames": OrderedFramesView,

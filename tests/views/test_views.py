@@ -32,7 +32,7 @@ def test_a_view_gives_images_in_range_and_moves_no_global_randomness(name: str) 
 
 @pytest.mark.parametrize("name", sorted(VIEWS))
 def test_an_item_becomes_the_same_in_any_batch(name: str) -> None:
-    view = build({"name": name, "size": 24}, VIEW_CHOICE)
+    view = build({"name": name, "size": 32}, VIEW_CHOICE)
     together = view(CLIPS, ItemRandom(7, 1, [10, 11, 12, 13, 14]))
     order = [3, 0]
     apart = view(CLIPS[order], ItemRandom(7, 1, [13, 10]))
