@@ -7,6 +7,7 @@ from mmssl.models.colors import LabPatches, Pixels
 from mmssl.models.encoder import Encoder
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
+from mmssl.models.split_brain import SplitBrain
 from mmssl.models.timm_encoder import TimmEncoder
 from mmssl.models.vit import VisionTransformer
 
@@ -15,6 +16,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "pixels": Pixels,
     "resnet18": ResNet18,
     "small_resnet": SmallResNet,
+    "split_brain": SplitBrain,
     "timm": TimmEncoder,
     "vit": VisionTransformer,
 }

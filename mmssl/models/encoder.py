@@ -24,7 +24,7 @@ class Encoder(nn.Module):
     """Pixels of the input per cell of a feature map, both ways."""
 
     input: str
-    """What it sees of an image: `rgb`, `lab` or `lightness` alone."""
+    """What it sees of an image: `rgb`, `lab`, `lightness` alone or `ab` alone."""
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
         """Embeds RGB images in 0..1; the embeddings are not normalised."""

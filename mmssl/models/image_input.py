@@ -9,17 +9,18 @@ from torch.nn import functional
 
 from mmssl.functional.color import rgb_to_lab
 
-InputColors = Literal["rgb", "lab", "lightness"]
+InputColors = Literal["rgb", "lab", "lightness", "ab"]
 
-_MEAN = {"rgb": (0.485, 0.456, 0.406), "lab": (50.0, 0.0, 0.0), "lightness": (50.0,)}
-_STD = {"rgb": (0.229, 0.224, 0.225), "lab": (25.0, 20.0, 20.0), "lightness": (25.0,)}
+_MEAN = {"rgb": (0.485, 0.456, 0.406), "lab": (50.0, 0.0, 0.0), "lightness": (50.0,), "ab": (0.0, 0.0)}
+_STD = {"rgb": (0.229, 0.224, 0.225), "lab": (25.0, 20.0, 20.0), "lightness": (25.0,), "ab": (20.0, 20.0)}
 
 
 class ImageInput(nn.Module):
     """Turns RGB in 0..1 into the normalised channels of a kind of input.
 
     Args:
-        colors: `rgb` (ImageNet's mean and deviation), `lab`, or `lightness`, which is Lab without a and b.
+        colors: `rgb` (ImageNet's mean and deviation), `lab`, `lightness`, which is Lab without a and b, or `ab`, which is
+            Lab without lightness.
     """
 
     mean: Tensor
@@ -34,7 +35,8 @@ class ImageInput(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels height width"]:
         """Converts and normalises."""
-        seen = images if self.colors == "rgb" else rgb_to_lab(images)[:, : self.channels]
+        first = 1 if self.colors == "ab" else 0
+        seen = images if self.colors == "rgb" else rgb_to_lab(images)[:, first : first + self.channels]
         return (seen - self.mean) / self.std
 
 

@@ -11,8 +11,10 @@ from mmssl.views.moco import MoCoV1View, MoCoV2View
 from mmssl.views.multi_crop import DINOView
 from mmssl.views.ordered_frames import OrderedFramesView
 from mmssl.views.patches import PatchesView
+from mmssl.views.pretext import CropView, RotationView
 from mmssl.views.separate_crops import SeparateCropsView
 from mmssl.views.simclr import SimCLRView
+from mmssl.views.tiles import JigsawView, RelativePatchView
 from mmssl.views.time_contrast import TimeContrastView
 from mmssl.views.view import View
 
@@ -20,13 +22,17 @@ VIEWS: dict[str, Callable[..., View]] = {
     "byol": BYOLView,
     "center": CenterView,
     "corrupted": CorruptedView,
+    "crop": CropView,
     "dino": DINOView,
     "frames": FramesView,
+    "jigsaw": JigsawView,
     "mae": MAEView,
     "moco_v1": MoCoV1View,
     "moco_v2": MoCoV2View,
     "ordered_frames": OrderedFramesView,
     "patches": PatchesView,
+    "relative_patch": RelativePatchView,
+    "rotation": RotationView,
     "separate_crops": SeparateCropsView,
     "simclr": SimCLRView,
     "time_contrast": TimeContrastView,

@@ -31,6 +31,7 @@ SPECS = [
     {"name": "timm", "model": "resnet10t", "output_stride": 8},
     {"name": "timm", "model": "tf_efficientnet_lite0", "stride": 16},
     {"name": "timm", "model": "vit_tiny_patch16_224"},
+    {"name": "split_brain", "half": {"name": "small_resnet", "width": 8}},
     {"name": "vit", "patch": 8, "dim": 16, "depth": 2, "num_heads": 2},
 ]
 
