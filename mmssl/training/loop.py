@@ -207,7 +207,7 @@ class _Training:
                 output = self.objective(part)
             self.scaler.scale(output["loss"] / len(batch.parts)).backward()
             outputs.append({name: value.detach() for name, value in output.items()})
-        output = _joined(outputs)
+        output = joined(outputs)
         names = [name for name, value in output.items() if value.ndim == 0]
         scalars = torch.stack([output[name].double() for name in names])
         scalars = average_over_ranks(self.parameters, scalars, self.ranks)
@@ -250,7 +250,7 @@ class _Training:
         )
 
 
-def _joined(outputs: Sequence[Output]) -> Output:
+def joined(outputs: Sequence[Output]) -> Output:
     """The outputs of micro-batches as one: the mean of scalars, the items of everything else."""
     if len(outputs) == 1:
         return outputs[0]

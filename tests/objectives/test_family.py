@@ -7,57 +7,24 @@ import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
-from mmssl.config import build
-from mmssl.functional.random import ItemRandom
-from mmssl.models import ENCODER_CHOICE
-from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
+from mmssl.errors import TrainingError
+from mmssl.objectives import OBJECTIVES
 from mmssl.objectives.objective import Batch, Objective
-from mmssl.views import VIEW_CHOICE
+from mmssl.training.loop import joined, train
+from mmssl.training.settings import TrainSettings
+from tests.objectives.family import ENCODER, make_batch, make_objective, make_view
+from tests.training.tiny import TinyClips
 
-ENCODER = {"name": "small_resnet", "width": 8, "num_blocks": [1, 1], "feature_dim": 16}
-INPUTS = {"video_colorization": "lightness"}
-ENCODERS = {"mae": {"name": "vit", "patch": 8, "dim": 32, "depth": 2, "num_heads": 2}}
-VIEW_SETTINGS = {"mae": {"patch": 8}}
-SETTINGS = {
-    "barlow_twins": {"projection_dim": 32},
-    "byol": {"hidden_dim": 32, "projection_dim": 16},
-    "moco_v3": {"hidden_dim": 32, "projection_dim": 16, "temperature": 0.1},
-    "simsiam": {"hidden_dim": 32, "predictor_dim": 8},
-    "vicreg": {"projection_dim": 32},
-    "dino": {"num_prototypes": 64, "hidden_dim": 32, "bottleneck_dim": 16},
-    "mae": {"decoder_dim": 32, "decoder_depth": 1, "decoder_heads": 2},
-    "moco_v1": {"queue_length": 16},
-    "moco_v2": {"queue_length": 16, "temperature": 0.02},
-}
 BATCHNORM = ("running_mean", "running_var", "num_batches_tracked")
 
 every_objective = pytest.mark.parametrize("name", sorted(OBJECTIVES))
 
 
-def clips(num_clips: int, *, seed: int = 1) -> Tensor:
-    """Blocks of a color each that move by a few pixels a frame."""
-    generator = torch.Generator().manual_seed(seed)
-    blocks = torch.randint(0, 256, (num_clips, 3, 6, 6), generator=generator, dtype=torch.uint8)
-    pictures = blocks.repeat_interleave(10, -1).repeat_interleave(10, -2)
-    return torch.stack([pictures.roll((3 * step, 2 * step), (-2, -1)) for step in range(6)], dim=1)
-
-
-def objective_and_batch(name: str, *, num_clips: int = 4, seed: int = 0) -> tuple[Objective, Batch]:
-    torch.manual_seed(seed)
-    encoder = build({**ENCODERS.get(name, ENCODER), "input": INPUTS.get(name, "rgb")}, ENCODER_CHOICE)
-    objective: Objective = build({"name": name, **SETTINGS.get(name, {})}, OBJECTIVE_CHOICE, encoder=encoder)
-    batch = batch_for(objective, clips(num_clips))
+def objective_and_batch(name: str, *, num_clips: int = 4) -> tuple[Objective, Batch]:
+    objective = make_objective(name)
+    batch = make_batch(objective, num_clips=num_clips)
     objective.prepare(batch)
     return objective, batch
-
-
-def batch_for(objective: Objective, pictures: Tensor) -> Batch:
-    spec = objective.default_view
-    view = build({**spec, "size": 32, **VIEW_SETTINGS.get(spec["name"], {})}, VIEW_CHOICE)
-    batch: Batch = view(pictures, ItemRandom(0, 0, range(len(pictures))))
-    if objective.needs_labels:
-        batch["labels"] = torch.arange(len(pictures)) // 2
-    return batch
 
 
 def step(objective: Objective, optimizer: torch.optim.Optimizer, batch: Batch, *, moving: bool = True) -> float:
@@ -118,7 +85,7 @@ def test_loss_falls(name: str) -> None:
     """Queue and teacher, once they have seen other clips, stand still here: what they learn makes the problem harder."""
     objective, batch = objective_and_batch(name, num_clips=8)
     for seed in (2, 3):
-        objective.after_step(objective(batch_for(objective, clips(8, seed=seed))), progress=0.5)
+        objective.after_step(objective(make_batch(objective, num_clips=8, seed=seed)), progress=0.5)
     optimizer = torch.optim.AdamW(objective.parameters(), lr=2e-3)
     losses = [step(objective, optimizer, batch, moving=False) for _ in range(25)]
     assert sum(losses[-3:]) / 3 < 0.8 * losses[0]
@@ -136,9 +103,7 @@ def test_saved_and_loaded_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None
     torch.save([objective.state_dict(), optimizer.state_dict()], tmp_path / "state.pt")
     losses = [step(objective, optimizer, batch) for _ in range(3)]
 
-    torch.manual_seed(99)
-    encoder = build({**ENCODERS.get(name, ENCODER), "input": INPUTS.get(name, "rgb")}, ENCODER_CHOICE)
-    resumed: Objective = build({"name": name, **SETTINGS.get(name, {})}, OBJECTIVE_CHOICE, encoder=encoder)
+    resumed = make_objective(name, seed=99)
     state, optimizer_state = torch.load(tmp_path / "state.pt", weights_only=True)
     resumed.load_state_dict(state)
     optimizer = optimizer_of(resumed)
@@ -154,6 +119,42 @@ def freeze_batchnorm(objective: Objective) -> None:
             module.eval()
 
 
+def part_of(batch: Batch, part: int, parts: int) -> Batch:
+    rows = len(next(iter(batch.values()))) // parts
+    return {key: value[part * rows :][:rows] for key, value in batch.items()}
+
+
+def assert_same(name: str, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    assert set(found) == set(wanted)
+    atol = 1e-5 * max(1.0, *(value.abs().max().item() for value in wanted.values()))
+    for key, value in wanted.items():
+        torch.testing.assert_close(found[key], value, atol=atol, rtol=1e-3, msg=f"{name}: {key}")
+
+
+@every_objective
+def test_micro_batches_are_one_batch_or_refused(name: str, tmp_path: Path) -> None:
+    """Gradients add up, and so do queue, center and teacher, but for BatchNorm, which stands still here."""
+    whole, batch = objective_and_batch(name)
+    if whole.looks_across_batch:
+        settings = TrainSettings(batch_size=4, num_steps=1, accumulate=2, device="cpu")
+        with pytest.raises(TrainingError, match="compares the items of a batch"):
+            train(whole, make_view(whole), TinyClips(), out=tmp_path, settings=settings, seed=0, encoder_spec=ENCODER)
+        return
+    parts, _ = objective_and_batch(name)
+    freeze_batchnorm(whole)
+    freeze_batchnorm(parts)
+    output = whole(batch)
+    output["loss"].backward()
+    outputs = []
+    for part in range(2):
+        outputs.append(parts(part_of(batch, part, 2)))
+        (outputs[-1]["loss"] / 2).backward()
+    assert_same(name, gradients(parts), gradients(whole))
+    whole.after_step(output, progress=0.5)
+    parts.after_step(joined(outputs), progress=0.5)
+    assert_same(name, parts.state_dict(), whole.state_dict())
+
+
 def gradients_on_rank(rank: int, ranks: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = distributed.FileStore(f"{folder}/store", ranks)
@@ -161,27 +162,26 @@ def gradients_on_rank(rank: int, ranks: int, folder: str) -> None:
     for name in sorted(OBJECTIVES):
         objective, batch = objective_and_batch(name)
         freeze_batchnorm(objective)
-        rows = len(next(iter(batch.values()))) // ranks
-        output = objective({key: value[rank * rows :][:rows] for key, value in batch.items()})
+        output = objective(part_of(batch, rank, ranks))
         output["loss"].backward()
         found = gradients(objective)
         for gradient in found.values():
             distributed.all_reduce(gradient)
             gradient /= ranks
+        objective.after_step(output, progress=0.5)
         if rank == 0:
-            torch.save(found, f"{folder}/{name}.pt")
+            torch.save([found, objective.state_dict()], f"{folder}/{name}.pt")
     distributed.destroy_process_group()
 
 
-def test_two_processes_give_the_gradient_of_one(tmp_path: Path) -> None:
+def test_two_processes_give_the_gradient_and_the_state_of_one(tmp_path: Path) -> None:
     multiprocessing.start_processes(gradients_on_rank, args=(2, str(tmp_path)), nprocs=2, start_method="fork")
     for name in sorted(OBJECTIVES):
         objective, batch = objective_and_batch(name)
         freeze_batchnorm(objective)
-        objective(batch)["loss"].backward()
-        halves = torch.load(tmp_path / f"{name}.pt", weights_only=True)
-        whole = gradients(objective)
-        assert set(halves) == set(whole)
-        atol = 1e-5 * max(1.0, *(gradient.abs().max().item() for gradient in whole.values()))
-        for parameter, gradient in whole.items():
-            torch.testing.assert_close(halves[parameter], gradient, atol=atol, rtol=1e-3, msg=f"{name}: {parameter}")
+        output = objective(batch)
+        output["loss"].backward()
+        halves, state = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        assert_same(name, halves, gradients(objective))
+        objective.after_step(output, progress=0.5)
+        assert_same(name, state, objective.state_dict())

@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
-from mmssl.config import build
 from mmssl.data.dataset import ClipItem
-from mmssl.models import ENCODER_CHOICE
-from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
+from mmssl.objectives import OBJECTIVES
 from mmssl.training.distributed import joined_ranks
 from mmssl.training.loop import train
 from mmssl.training.settings import TrainSettings
-from mmssl.views import VIEW_CHOICE
-from tests.objectives.test_family import ENCODER, INPUTS, clips
+from tests.objectives.family import ENCODER, clips, make_objective, make_view
 from tests.training.ranks import on_ranks
 
 NUM_CLIPS, BATCH_SIZE, NUM_STEPS = 12, 6, 5
@@ -29,7 +25,7 @@ class MovingBlocks:
 
     @property
     def items(self) -> Sequence[ClipItem]:
-        return [ClipItem(f"r{i}#0", f"r{i}", None, "train", f"r{i}", None, ()) for i in range(NUM_CLIPS)]
+        return [ClipItem(f"r{i}#0", f"r{i}", str(i // 2), "train", f"r{i}", None, ()) for i in range(NUM_CLIPS)]
 
     def __len__(self) -> int:
         return NUM_CLIPS
@@ -42,12 +38,10 @@ def train_all(out: Path) -> None:
     """Trains every objective a few steps, each from the weights that it always starts from."""
     with joined_ranks("cpu"):
         for name in sorted(OBJECTIVES):
-            torch.manual_seed(0)
-            encoder = build({**ENCODER, "input": INPUTS.get(name, "rgb")}, ENCODER_CHOICE)
-            objective = build(name, OBJECTIVE_CHOICE, encoder=encoder)
+            objective = make_objective(name)
             train(
                 objective,
-                build({**objective.default_view, "size": 32}, VIEW_CHOICE),
+                make_view(objective),
                 MovingBlocks(),
                 out=out / name,
                 settings=TrainSettings(

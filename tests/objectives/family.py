@@ -1,0 +1,67 @@
+"""Every registered objective on a tiny problem: small heads, few clips."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmssl.config import build
+from mmssl.functional.random import ItemRandom
+from mmssl.models import ENCODER_CHOICE
+from mmssl.objectives import OBJECTIVE_CHOICE
+from mmssl.objectives.objective import Batch, Objective
+from mmssl.views import VIEW_CHOICE
+from mmssl.views.view import View
+
+ENCODER: dict[str, Any] = {"name": "small_resnet", "width": 8, "num_blocks": [1, 1], "feature_dim": 16}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "colorization": {**ENCODER, "input": "lightness"},
+    "mae": {"name": "vit", "patch": 8, "dim": 32, "depth": 2, "num_heads": 2},
+    "split_brain": {"name": "split_brain", "half": ENCODER},
+    "video_colorization": {**ENCODER, "input": "lightness"},
+}
+"""Of objectives that cannot train the usual one."""
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "barlow_twins": {"projection_dim": 32},
+    "byol": {"hidden_dim": 32, "projection_dim": 16},
+    "context_encoder": {"critic_width": 8},
+    "dino": {"num_prototypes": 64, "hidden_dim": 32, "bottleneck_dim": 16},
+    "jigsaw": {"hidden_dim": 64, "num_permutations": 30},
+    "mae": {"decoder_dim": 32, "decoder_depth": 1, "decoder_heads": 2},
+    "moco_v1": {"queue_length": 16, "norm_groups": 1},
+    "moco_v2": {"queue_length": 16, "norm_groups": 1, "temperature": 0.02},
+    "moco_v3": {"hidden_dim": 32, "projection_dim": 16, "temperature": 0.1},
+    "simsiam": {"hidden_dim": 32, "predictor_dim": 8},
+    "vicreg": {"projection_dim": 32},
+}
+VIEW_SETTINGS: dict[str, dict[str, Any]] = {"jigsaw": {"num_permutations": 30}, "mae": {"patch": 8}}
+
+
+def clips(num_clips: int, *, seed: int = 1) -> Tensor:
+    """Blocks of a color each that move by a few pixels a frame."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, 256, (num_clips, 3, 6, 6), generator=generator, dtype=torch.uint8)
+    pictures = blocks.repeat_interleave(10, -1).repeat_interleave(10, -2)
+    return torch.stack([pictures.roll((3 * step, 2 * step), (-2, -1)) for step in range(6)], dim=1)
+
+
+def make_objective(name: str, *, seed: int = 0) -> Objective:
+    """An objective in the state that it starts from."""
+    torch.manual_seed(seed)
+    encoder = build(ENCODERS.get(name, ENCODER), ENCODER_CHOICE)
+    objective: Objective = build({"name": name, **SETTINGS.get(name, {})}, OBJECTIVE_CHOICE, encoder=encoder)
+    return objective
+
+
+def make_view(objective: Objective) -> View:
+    """The objective's own view, of 32 pixels."""
+    spec = objective.default_view
+    view: View = build({**spec, "size": 32, **VIEW_SETTINGS.get(spec["name"], {})}, VIEW_CHOICE)
+    return view
+
+
+def make_batch(objective: Objective, *, num_clips: int = 4, seed: int = 1) -> Batch:
+    """What the objective sees of the clips; two of each class where it needs labels."""
+    batch = make_view(objective)(clips(num_clips, seed=seed), ItemRandom(0, 0, range(num_clips)))
+    return batch | {"labels": torch.arange(num_clips) // 2} if objective.needs_labels else batch
