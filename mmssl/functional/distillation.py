@@ -91,6 +91,6 @@ def dino_cross_entropy(
         )
     targets = functional.softmax((teacher.detach().float() - center) / teacher_temperature, dim=-1)
     answers = functional.log_softmax(student.float() / student_temperature, dim=-1)
-    by_pair = -(targets.flatten(1) @ answers.flatten(1).T)
+    by_pair = torch.stack([-(target * answers).sum((1, 2)) for target in targets])
     different = 1 - torch.eye(*by_pair.shape, device=by_pair.device, dtype=by_pair.dtype)
     return (by_pair * different).sum() / (pairs * student.shape[1])

@@ -1,5 +1,6 @@
 """Colorization: the colors of a picture from its lightness."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -29,6 +30,7 @@ class Colorization(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "crop"}
     source = "Zhang, Isola and Efros 2016, arXiv:1603.08511"
+    units: ClassVar[Mapping[str, str]] = {"loss": "nats, weighted by rarity", "accuracy": "share of right answers"}
 
     bins: Tensor
     weights: Tensor

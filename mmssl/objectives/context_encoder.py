@@ -1,5 +1,6 @@
 """Context encoder: paint the hole in the middle of an image, so that a critic cannot tell it from the real middle."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -30,6 +31,12 @@ class ContextEncoder(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "crop"}
     source = "Pathak et al. 2016, arXiv:1604.07379"
+    units: ClassVar[Mapping[str, str]] = {
+        "loss": "weighted sum of three terms",
+        "reconstruction": "weighted mean squared error of RGB in 0..1",
+        "adversarial": "nats",
+        "critic": "nats",
+    }
 
     def __init__(
         self,

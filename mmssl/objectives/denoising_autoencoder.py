@@ -1,5 +1,6 @@
 """Denoising autoencoder: an image from a corrupted copy of it."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,7 @@ class DenoisingAutoencoder(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "corrupted"}
     source = "Vincent et al. 2008, doi:10.1145/1390156.1390294"
+    units: ClassVar[Mapping[str, str]] = {"loss": "mean squared error of RGB in 0..1"}
 
     def __init__(self, encoder: Encoder, *, decoder_width: int = 32) -> None:
         super().__init__(encoder)

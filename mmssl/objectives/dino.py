@@ -1,5 +1,6 @@
 """DINO: a student says of every crop what its teacher says of the large ones."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -36,6 +37,7 @@ class DINO(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "dino"}
     source = "Caron et al. 2021, arXiv:2104.14294"
+    units: ClassVar[Mapping[str, str]] = {"loss": "nats", "entropy": "nats"}
 
     center: Tensor
     done: Tensor

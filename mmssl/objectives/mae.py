@@ -1,5 +1,6 @@
 """Masked autoencoder: most patches of an image are hidden, and painted again from the few that are left."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -30,6 +31,7 @@ class MAE(Objective):
 
     default_view: ClassVar[dict[str, Any]] = {"name": "mae"}
     source = "He et al. 2021, arXiv:2111.06377"
+    units: ClassVar[Mapping[str, str]] = {"loss": "mean squared error of normalized pixels"}
 
     encoder: VisionTransformer
 

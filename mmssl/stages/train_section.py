@@ -52,7 +52,7 @@ def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height wid
     previews = {}
     for key, value in batch.items():
         frames = value[:, None] if value.ndim == 4 else value
-        if frames.ndim == 5 and frames.shape[2] == 3 and value.is_floating_point():
+        if frames.ndim == 5 and frames.shape[1] > 0 and frames.shape[2] == 3 and value.is_floating_point():
             previews[key] = torch.cat([torch.cat(list(clip), dim=1) for clip in frames], dim=2)
     return previews
 
