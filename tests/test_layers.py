@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmssl"
 LEVELS = [
-    {"", "errors", "config", "files", "progress"},
+    {"", "errors", "config", "files", "memory", "progress"},
     {"functional"},
     {"media"},
     {"data", "views", "models"},

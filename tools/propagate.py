@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from mmssl.errors import MmsslError
+from mmssl.memory import keep_freed_memory
 from mmssl.models.loading import load_encoder
 from mmssl.propagation.video import propagate_video
 
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results")
     parser.add_argument("--features", type=Path, help="folder that keeps features for the next run on this video")
     options = parser.parse_args()
+    keep_freed_memory()
     try:
         loaded = load_encoder(options.encoder)
         result = propagate_video(

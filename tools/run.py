@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from mmssl.errors import MmsslError
+from mmssl.memory import keep_freed_memory
 from mmssl.stages.run import run_recipe
 
 
@@ -17,6 +18,7 @@ def main() -> int:
     parser.add_argument("--until", help="stop after this stage")
     parser.add_argument("--workers", type=int, default=2, help="processes for decoding; changes nothing but the time")
     options = parser.parse_args()
+    keep_freed_memory()
     try:
         report = run_recipe(
             options.recipe, options.overrides, out=options.out, until=options.until, workers=options.workers

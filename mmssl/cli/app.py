@@ -12,6 +12,7 @@ import typer.core
 from mmssl import __version__
 from mmssl.cli import manifest, pipeline, propagation, retrieval
 from mmssl.errors import MmsslError
+from mmssl.memory import keep_freed_memory
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -86,4 +87,5 @@ def options(
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted."""
+    keep_freed_memory()
     app(prog_name="mmssl")

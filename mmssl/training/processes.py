@@ -14,6 +14,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from mmssl.errors import MmsslError, TrainingError
 from mmssl.media.worker_pool import die_with_parent
+from mmssl.memory import keep_freed_memory
 from mmssl.training.interruption import Interruption
 
 LOCALHOST = "127.0.0.1"
@@ -147,6 +148,7 @@ def _run(function: Callable[[], None], start: _Start, there: Connection) -> None
         "TORCHELASTIC_RESTART_COUNT": "0",
     }
     torch.set_num_threads(start.threads)
+    keep_freed_memory()
     there.send(_Started())
     try:
         function()
