@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 
 from mmssl.config import Spec, build, normalized
+from mmssl.evaluation.label_probe import LabelProbe, ProbeSettings
 from mmssl.models import ENCODER_CHOICE
 from mmssl.objectives import OBJECTIVE_CHOICE, OBJECTIVES
 from mmssl.stages.clips import of_splits, opened_clips
@@ -17,6 +18,8 @@ from mmssl.training.loop import train as run_training
 from mmssl.training.processes import on_ranks
 from mmssl.training.settings import TrainSettings
 from mmssl.views import VIEW_CHOICE
+
+PROBE = ProbeSettings()
 
 
 def train(
@@ -29,6 +32,7 @@ def train(
     training: TrainSettings,
     view: Annotated[Spec | str, VIEW_CHOICE] | None = None,
     splits: list[str] | None = None,
+    probe: ProbeSettings = PROBE,
 ) -> None:
     """Trains an encoder from fresh weights, on one process or on several that share each batch.
 
@@ -41,6 +45,7 @@ def train(
         training: How long, how fast and with what.
         view: What the objective sees of a clip; the objective's own where not given.
         splits: Of the clips to train on; `train` and clips of no split where not given.
+        probe: How the training is followed by labels where `training.probe_every` is set.
     """
     on_ranks(
         partial(
@@ -79,6 +84,9 @@ def _train(
             network = build(encoder_spec, ENCODER_CHOICE)
             method = build(objective_spec, OBJECTIVE_CHOICE, encoder=network)
         make_view = build(view_spec, VIEW_CHOICE)
+        follower = None
+        if training.probe_every:
+            follower = LabelProbe(source, dim=network.dim, settings=probe, seed=context.seed)
         run_training(
             method,
             make_view,
@@ -88,6 +96,7 @@ def _train(
             seed=context.seed,
             encoder_spec=encoder_spec,
             facts={"objective": objective_spec, "view": view_spec, "recipe_digest": context.recipe_digest},
+            probe=follower,
         )
         if is_leader():
             write_train_section(

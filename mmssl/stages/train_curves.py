@@ -8,7 +8,8 @@ from typing import Any
 from mmssl.report.section import LinePlot, Series
 
 STEPS = "steps of the optimizer"
-NOT_CURVES = ("step", "epoch")
+PROBES = {"probe_knn": "nearest neighbours", "probe_linear": "linear head", "probe_chance": "chance"}
+NOT_CURVES = ("step", "epoch", *PROBES)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ QUANTITIES = {
     ),
     "effective_rank": _Quantity(
         "Directions that the embeddings fill", "effective rank (directions)", "From 1 up; a fall to 1 is a collapse."
+    ),
+    "uniformity": _Quantity(
+        "Uniformity of the embeddings",
+        "log mean exp(-2 squared distance)",
+        "0 where all embeddings are alike; the lower, the more evenly they fill the sphere.",
+    ),
+    "alignment": _Quantity(
+        "Alignment of two views",
+        "mean squared distance (0 to 4)",
+        "Of an image's two views; good where it is low while uniformity is low too.",
     ),
 }
 
@@ -57,7 +68,37 @@ def curves(lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) -> l
     for kind, drawn in together.items():
         quantity = QUANTITIES.get(kind) or _own_quantity(kind, units)
         plots.append(LinePlot(quantity.title, STEPS, quantity.y_label, tuple(drawn), caption=quantity.caption))
-    return plots
+    return [*plots[:1], *_probe_plots(lines), *plots[1:]]
+
+
+def _probe_plots(lines: Sequence[Mapping[str, Any]]) -> list[LinePlot]:
+    """How well labels could be told apart as the training went on, over its steps and over its loss."""
+    looks = [line for line in lines if "probe_knn" in line]
+    if not looks:
+        return []
+    over_steps = [_series(looks, name, title) for name, title in PROBES.items()]
+    lost = sorted((look for look in looks if look.get("loss") is not None), key=lambda look: float(look["loss"]))
+    over_loss = [
+        Series(title, tuple(float(look["loss"]) for look in lost), tuple(float(look[name]) for look in lost))
+        for name, title in PROBES.items()
+    ]
+    caption = "On labelled clips of the training split that neither vote nor teach the head; the encoder sees no label."
+    return [
+        LinePlot(
+            "Labels read off the embeddings",
+            STEPS,
+            "accuracy",
+            tuple(series for series in over_steps if series is not None),
+            caption=caption,
+        ),
+        LinePlot(
+            "Labels read off the embeddings, against the loss",
+            "loss",
+            "accuracy",
+            tuple(over_loss),
+            caption="One point a look; training moves along the loss, not along time.",
+        ),
+    ]
 
 
 def _own_quantity(name: str, units: Mapping[str, str]) -> _Quantity:
@@ -67,9 +108,9 @@ def _own_quantity(name: str, units: Mapping[str, str]) -> _Quantity:
     return _Quantity(text.capitalize(), f"{text} ({unit})" if unit else text, "")
 
 
-def _series(lines: Sequence[Mapping[str, Any]], name: str) -> Series | None:
+def _series(lines: Sequence[Mapping[str, Any]], name: str, title: str = "") -> Series | None:
     points = [(float(line["step"]), float(line[name])) for line in lines if line.get(name) is not None]
     if not points:
         return None
     x, y = zip(*points, strict=True)
-    return Series(name.replace("_", " "), x, y)
+    return Series(title or name.replace("_", " "), x, y)

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mmssl.data.dataset import ClipSource
+from mmssl.functional.collapse import collapse_warning
 from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
 from mmssl.objectives.objective import Objective
-from mmssl.report.section import Block, Images, Picture, Section, Table, write_section
+from mmssl.report.section import Block, Images, Picture, Section, Table, Text, write_section
 from mmssl.stages.train_curves import curves
 from mmssl.views.view import View
 
@@ -40,11 +42,19 @@ def write_train_section(
     pictures = objective.pictures({key: value.to(device) for key, value in batch.items()})
     blocks: tuple[Block, ...] = (
         Table(("what", "value"), facts),
+        *_warnings(lines),
         *curves(lines, units=objective.units),
         *_images(out, _previews(batch), title="What the objective sees"),
         *_images(out, pictures, title="What it makes of it"),
     )
     write_section(out, Section(title, blocks))
+
+
+def _warnings(lines: list[dict[str, Any]]) -> list[Text]:
+    """A paragraph where the last look at the embeddings finds them collapsed."""
+    looks = [line for line in lines if line.get("spread") is not None and line.get("effective_rank") is not None]
+    warning = collapse_warning(looks[-1]["spread"], looks[-1]["effective_rank"]) if looks else None
+    return [Text(f"Warning: at the end {warning}. The training has probably collapsed.")] if warning else []
 
 
 def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height width"]]:

@@ -1,8 +1,8 @@
 """The full state of a training, saved so that a killed run goes on bit for bit.
 
 A state is a folder `step-0000000042`, renamed into place when it is whole: `state.safetensors` holds every parameter and
-buffer of the objective and every tensor of the optimizer, by parameter name; `state.json` what is not a tensor. Random
-numbers need no saving: each step derives its own from seed, step and rank.
+buffer of the objective, every tensor of the optimizer, by parameter name, and what a probe carries on; `state.json` what is
+not a tensor. Random numbers need no saving: each step derives its own from seed, step and rank.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from mmssl.errors import CheckpointError
 from mmssl.files import atomic_folder, remove_partial
+from mmssl.training.probe import OnlineProbe
 
 FORMAT = "mmssl state 1"
 
@@ -42,13 +43,23 @@ class Progressed:
     scaler: dict[str, Any] = field(default_factory=dict)
 
 
-def save_state(folder: Path, objective: nn.Module, optimizer: Optimizer, progressed: Progressed, *, keep: int) -> None:
+def save_state(
+    folder: Path,
+    objective: nn.Module,
+    optimizer: Optimizer,
+    progressed: Progressed,
+    *,
+    keep: int,
+    probe: OnlineProbe | None = None,
+) -> None:
     """Saves a state beside the earlier ones and removes all but the last `keep`."""
     tensors = {f"objective/{name}": value for name, value in objective.state_dict().items()}
     for name, parameter in objective.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
                 tensors[f"optimizer/{name}/{key}"] = value
+    if probe is not None:
+        tensors |= {f"probe/{name}": value for name, value in probe.state().items()}
     final = folder / f"step-{progressed.step:010}"
     if not final.exists():
         remove_partial(folder)
@@ -66,8 +77,10 @@ def saved_states(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def load_latest_state(folder: Path, objective: nn.Module, optimizer: Optimizer, *, run: str) -> Progressed | None:
-    """Puts the latest usable state into an objective and its optimizer.
+def load_latest_state(
+    folder: Path, objective: nn.Module, optimizer: Optimizer, *, run: str, probe: OnlineProbe | None = None
+) -> Progressed | None:
+    """Puts the latest usable state into an objective, its optimizer and its probe.
 
     A damaged state is removed with a warning, and the one before it is taken.
 
@@ -90,6 +103,8 @@ def load_latest_state(folder: Path, objective: nn.Module, optimizer: Optimizer, 
                 "give another output folder, or remove this one to start anew"
             )
         _restore(objective, optimizer, tensors)
+        if probe is not None:
+            probe.restore({name[6:]: value for name, value in tensors.items() if name.startswith("probe/")})
         return progressed
     return None
 

@@ -23,6 +23,7 @@ from mmssl.training.distributed import Ranks, average_over_ranks, broadcast_stat
 from mmssl.training.interruption import Interruption
 from mmssl.training.metrics import MetricsLog
 from mmssl.training.optim import OPTIMIZER_CHOICE, learning_rate_factor, weight_decay_at
+from mmssl.training.probe import OnlineProbe
 from mmssl.training.settings import Plan, TrainSettings
 from mmssl.training.sync_batchnorm import synchronized_batchnorm
 from mmssl.training.watch import CollapseWatch
@@ -42,6 +43,7 @@ def train(
     seed: int,
     encoder_spec: Spec,
     facts: Mapping[str, Any] | None = None,
+    probe: OnlineProbe | None = None,
 ) -> None:
     """Trains an objective and saves its encoder.
 
@@ -58,6 +60,7 @@ def train(
         seed: Of the order of clips, the views and the objective's random numbers.
         encoder_spec: Builds the encoder again; saved beside its weights.
         facts: Further things the result depends on, such as the objective's spec; saved beside the weights.
+        probe: Scores the encoder every `probe_every` steps.
 
     Raises:
         TrainingError: If the settings do not fit the clips or the objective, or the loss or its gradient is not finite.
@@ -72,7 +75,9 @@ def train(
             )
         plan = Plan(len(source), ranks.count, settings)
         facts = {"seed": seed, "clips": source.digest, "training": settings.what_changes_results(), **(facts or {})}
-        training = _Training(objective, view, source, out=out, plan=plan, seed=seed, facts=facts, ranks=ranks)
+        training = _Training(
+            objective, view, source, out=out, plan=plan, seed=seed, facts=facts, ranks=ranks, probe=probe
+        )
         training.run()
         if ranks.rank == 0:
             facts["num_steps"] = plan.num_steps
@@ -93,8 +98,11 @@ class _Training:
         seed: int,
         facts: Mapping[str, Any],
         ranks: Ranks,
+        probe: OnlineProbe | None,
     ) -> None:
         self.settings = plan.settings
+        self.view = view
+        self.probe = probe
         self.plan = plan
         self.seed = seed
         self.ranks = ranks
@@ -119,7 +127,9 @@ class _Training:
 
     def run(self) -> None:
         """All steps that are not done yet, and the state after the last."""
-        progressed = load_latest_state(self.out / "state", self.objective, self.optimizer, run=self.digest)
+        progressed = load_latest_state(
+            self.out / "state", self.objective, self.optimizer, run=self.digest, probe=self.probe
+        )
         if progressed is None:
             progressed = Progressed(0, self.digest)
             self._seed(step=-1, rank=0)
@@ -143,7 +153,9 @@ class _Training:
     def _lead(self, first: int, log: MetricsLog, progress: Progress, interruption: Interruption) -> None:
         """The steps of rank 0, which writes down how they go."""
         settings, last = self.settings, self.plan.num_steps
-        watch = CollapseWatch(self.source, device=self.ranks.device) if settings.watch_every else None
+        watch = None
+        if settings.watch_every:
+            watch = CollapseWatch(self.source, self.view, seed=self.seed, device=self.ranks.device)
         saved, saved_at, lined = first, time.monotonic(), first
         for batch in self.batches.steps(first, last):
             values = self._step(batch)
@@ -152,11 +164,10 @@ class _Training:
             progress.advance(settings.batch_size, loss=values["loss"])
             if done % settings.log_every == 0 or done == last:
                 facts = {"lr": self.optimizer.param_groups[0]["lr"]}
-                before = (done - 1) // settings.log_every * settings.log_every
-                if watch is not None and (
-                    done // settings.watch_every > before // settings.watch_every or done == last
-                ):
+                if watch is not None and self._is_due(settings.watch_every, done):
                     facts |= watch.look(self.objective.encoder)
+                if self.probe is not None and self._is_due(settings.probe_every, done):
+                    facts |= self.probe.look(self.objective.encoder)
                 items = (done - lined) * settings.batch_size
                 log.write_line(step=done, epoch=batch.epoch, num_items=items, facts=facts)
                 lined = done
@@ -170,10 +181,15 @@ class _Training:
                     interruption.stop()
         self._save(last, log, keep=1)
 
+    def _is_due(self, every: int, done: int) -> bool:
+        """Whether one of the steps of the line that ends at `done` is a multiple of `every`, or the last of all."""
+        before = (done - 1) // self.settings.log_every * self.settings.log_every
+        return every > 0 and (done // every > before // every or done == self.plan.num_steps)
+
     def _save(self, step: int, log: MetricsLog, *, keep: int) -> None:
         log.sync()
         progressed = Progressed(step, self.digest, dict(log.sums), self.scaler.state_dict())
-        save_state(self.out / "state", self.objective, self.optimizer, progressed, keep=keep)
+        save_state(self.out / "state", self.objective, self.optimizer, progressed, keep=keep, probe=self.probe)
 
     def _seed(self, *, step: int, rank: int) -> None:
         """Seeds torch's random numbers, such as those of dropout, for one step."""

@@ -29,6 +29,7 @@ class TrainSettings:
         channels_last: Whether weights of convolutions are laid out with the channels last.
         log_every: Steps between lines of `metrics.jsonl`, each the mean since the line before.
         watch_every: Steps between looks at the encoder's embeddings, see `CollapseWatch`; 0 for never.
+        probe_every: Steps between looks at how well embeddings tell labels apart, see `OnlineProbe`; 0 for never.
         checkpoint_every_steps: Steps between saved states.
         checkpoint_every_seconds: Seconds between saved states.
         keep_states: States that are kept while training; the last one stays in the end.
@@ -54,6 +55,7 @@ class TrainSettings:
     channels_last: bool = False
     log_every: int = 10
     watch_every: int = 100
+    probe_every: int = 0
     checkpoint_every_steps: int | None = None
     checkpoint_every_seconds: float | None = 60.0
     keep_states: int = 2
@@ -78,7 +80,7 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 faults.append(f"{name} must be at least 1, got {value}")
-        for name in ("warmup_steps", "warmup_epochs", "watch_every", "checkpoint_every_seconds"):
+        for name in ("warmup_steps", "warmup_epochs", "watch_every", "probe_every", "checkpoint_every_seconds"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 faults.append(f"{name} must not be negative, got {value}")

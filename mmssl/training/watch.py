@@ -1,34 +1,67 @@
 """A look at the encoder's embeddings now and then, to see a collapse that the loss does not show."""
 
+import sys
+
 import torch
+from torch import Tensor
 
 from mmssl.data.dataset import ClipSource
-from mmssl.functional.collapse import effective_rank, embedding_spread
+from mmssl.functional.collapse import alignment, collapse_warning, effective_rank, embedding_spread, uniformity
+from mmssl.functional.random import ItemRandom
 from mmssl.models.encoder import Encoder
+from mmssl.models.modes import looking_only
+from mmssl.views.view import View
 
-NUM_PROBES = 32
+NUM_CLIPS = 128
+IMAGES_AT_ONCE = 32
+PAIR = ("view_1", "view_2")
 
 
 class CollapseWatch:
-    """Embeds the middle frames of the same few clips each time it is asked.
+    """Embeds the middle frames of the same clips each time it is asked, and their two views where the view makes two.
 
     Args:
-        source: The clips; up to 32 of them, evenly spaced, are kept.
+        source: The clips; up to 128 of them, evenly spaced, are kept.
+        view: Of the training; alignment is measured where it gives `view_1` and `view_2`.
+        seed: Of these views.
         device: That the encoder is on.
     """
 
-    def __init__(self, source: ClipSource, *, device: torch.device) -> None:
-        count = min(NUM_PROBES, len(source))
-        clips = source.clips([number * len(source) // count for number in range(count)])
+    def __init__(self, source: ClipSource, view: View, *, seed: int, device: torch.device) -> None:
+        count = min(NUM_CLIPS, len(source))
+        positions = [number * len(source) // count for number in range(count)]
+        clips = source.clips(positions)
         self._images = clips[:, clips.shape[1] // 2].clone()
+        with torch.no_grad():
+            batch = view(clips, ItemRandom(seed, 0, positions))
+        self._pair = [batch[name] for name in PAIR if name in batch and batch[name].ndim == 4]
         self._device = device
+        self._warned = False
 
     def look(self, encoder: Encoder) -> dict[str, float]:
-        """`spread` and `effective_rank` of the embeddings; the encoder is left as it was."""
-        modes = [(module, module.training) for module in encoder.modules()]
-        encoder.eval()
-        with torch.no_grad():
-            embeddings = encoder(self._images.to(self._device).float() / 255)
-        for module, training in modes:
-            module.training = training
-        return {"spread": embedding_spread(embeddings).item(), "effective_rank": effective_rank(embeddings).item()}
+        """`spread`, `effective_rank` and `uniformity` of the embeddings, and `alignment`; the encoder is left as it was.
+
+        The first time that they look collapsed, it says so on standard error.
+        """
+        with looking_only(encoder):
+            embeddings = self._embed(encoder, self._images)
+            found = {
+                "spread": embedding_spread(embeddings).item(),
+                "effective_rank": effective_rank(embeddings).item(),
+                "uniformity": uniformity(embeddings).item(),
+            }
+            if len(self._pair) == len(PAIR):
+                a, b = (self._embed(encoder, images) for images in self._pair)
+                found["alignment"] = alignment(a, b).item()
+        warning = collapse_warning(found["spread"], found["effective_rank"])
+        if warning is not None and not self._warned:
+            print(f"warning: {warning}: has the training collapsed?", file=sys.stderr, flush=True)
+            self._warned = True
+        return found
+
+    def _embed(self, encoder: Encoder, images: Tensor) -> Tensor:
+        parts = []
+        for part in torch.split(images, IMAGES_AT_ONCE):
+            shown = part.to(self._device)
+            parts.append(encoder(shown if shown.is_floating_point() else shown.float() / 255).float())
+        return torch.cat(parts)
