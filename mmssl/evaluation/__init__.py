@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from mmssl.config import Choice
+from mmssl.evaluation.attention import attention
 from mmssl.evaluation.clustering import clustering
+from mmssl.evaluation.distillation import distillation
 from mmssl.evaluation.few_labels import few_labels
 from mmssl.evaluation.few_shot import few_shot
 from mmssl.evaluation.fine_tune import fine_tune
@@ -11,12 +13,16 @@ from mmssl.evaluation.keypoints import keypoints
 from mmssl.evaluation.knn import knn
 from mmssl.evaluation.linear_probe import linear_probe
 from mmssl.evaluation.linear_probe_sgd import linear_probe_sgd
+from mmssl.evaluation.projection import projection
 from mmssl.evaluation.propagation import propagation
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.retrieval import retrieval
+from mmssl.evaluation.self_training import self_training
 
 EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
+    "attention": attention,
     "clustering": clustering,
+    "distillation": distillation,
     "few_labels": few_labels,
     "few_shot": few_shot,
     "fine_tune": fine_tune,
@@ -24,8 +30,10 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "knn": knn,
     "linear_probe": linear_probe,
     "linear_probe_sgd": linear_probe_sgd,
+    "projection": projection,
     "propagation": propagation,
     "retrieval": retrieval,
+    "self_training": self_training,
 }
 """Called `evaluation(subject, **settings)`; the first metric that an evaluation gives is its main one."""
 
@@ -33,6 +41,7 @@ EVALUATION_CHOICE = Choice(EVALUATIONS, "evaluation", provided=("subject",))
 
 BASELINES: dict[str, tuple[str, ...]] = {
     "clustering": ("pixels", "random:"),
+    "distillation": ("random:",),
     "few_labels": ("pixels", "random:"),
     "few_shot": ("pixels", "random:"),
     "fine_tune": ("random:",),
@@ -40,13 +49,17 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "knn": ("pixels", "random:"),
     "linear_probe": ("pixels", "random:"),
     "linear_probe_sgd": ("pixels", "random:"),
+    "projection": ("pixels", "random:"),
     "propagation": ("lab", "random:"),
     "retrieval": ("pixels", "random:"),
+    "self_training": ("pixels", "random:"),
 }
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""
 
 NEEDS: dict[str, str] = {
+    "attention": "clips",
     "clustering": "clips",
+    "distillation": "clips",
     "few_labels": "clips",
     "few_shot": "clips",
     "fine_tune": "clips",
@@ -54,7 +67,9 @@ NEEDS: dict[str, str] = {
     "knn": "clips",
     "linear_probe": "clips",
     "linear_probe_sgd": "clips",
+    "projection": "clips",
     "propagation": "manifest",
     "retrieval": "clips",
+    "self_training": "clips",
 }
 """What an evaluation reads: decoded `clips`, or the media files of a `manifest`."""

@@ -108,17 +108,16 @@ def _neighbors(
     """Similarities and gallery places of each query's nearest clips that may vote, -1 where there are fewer than k."""
     index = Index.from_table(table.subset(task.gallery.tolist()))
     if not task.leave_one_out:
-        found = index.search(np.asarray(table.embeddings[task.queries]), k)
-        return found.scores, found.positions
+        return index.nearest(np.asarray(table.embeddings[task.queries]), k)
     largest = int(np.bincount(task.barred).max())
     scores, places = [], []
     for start in range(0, len(task.queries), QUERIES_PER_SEARCH):
         block = task.queries[start : start + QUERIES_PER_SEARCH]
-        found = index.search(np.asarray(table.embeddings[block]), k + largest)
-        own = task.barred[found.positions] == task.barred[start : start + len(block), None]
+        similarities, positions = index.nearest(np.asarray(table.embeddings[block]), k + largest)
+        own = task.barred[positions] == task.barred[start : start + len(block), None]
         order = np.argsort(own, axis=1, kind="stable")[:, :k]
-        kept = np.where(own, NO_NEIGHBOR, found.positions)
-        scores.append(np.take_along_axis(found.scores, order, axis=1))
+        kept = np.where(own, NO_NEIGHBOR, positions)
+        scores.append(np.take_along_axis(similarities, order, axis=1))
         places.append(np.take_along_axis(kept, order, axis=1))
     return np.concatenate(scores), np.concatenate(places)
 

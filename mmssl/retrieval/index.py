@@ -99,15 +99,21 @@ class Index:
         Raises:
             RetrievalError: If the index is empty, or the queries have another length or values that are not finite.
         """
+        scores, positions = self.nearest(queries, k)
+        names = np.array(self.ids, dtype=object)[positions].tolist()
+        return Neighbors(tuple(tuple(row) for row in names), scores, positions)
+
+    def nearest(
+        self, queries: Float32[np.ndarray, "queries dim"], k: int
+    ) -> tuple[Float32[np.ndarray, "queries found"], Int64[np.ndarray, "queries found"]]:
+        """Cosine similarities and places of what `search` finds, without the ids: for many neighbours of many queries."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
         if not self.ids:
             raise RetrievalError("the index is empty; add embeddings before searching")
         scores, positions = self._faiss.search(self._normalized(queries), min(k, len(self)))
         order = np.lexsort((positions, -scores), axis=1)
-        scores, positions = np.take_along_axis(scores, order, axis=1), np.take_along_axis(positions, order, axis=1)
-        names = np.array(self.ids, dtype=object)[positions].tolist()
-        return Neighbors(tuple(tuple(row) for row in names), scores, positions)
+        return np.take_along_axis(scores, order, axis=1), np.take_along_axis(positions, order, axis=1)
 
     def expect_encoder(self, digest: str) -> None:
         """Makes sure that queries come from the encoder that made the index.
