@@ -49,7 +49,7 @@ format: setup ## Format the code
 check: lint test ## All that must hold before a commit lands
 
 benchmarks: setup ## The timed comparisons; leave the machine alone meanwhile
-	@for name in clip_store manifest propagation training_step views; do \
+	@for name in clip_store knn manifest propagation training_step views; do \
 		echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 	@if [ -n "$$MMSSL_DATA" ]; then echo "== decode"; $(BIN)/python tests/benchmarks/decode.py --videos "$$MMSSL_DATA/videos"; fi
 

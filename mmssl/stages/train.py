@@ -58,6 +58,7 @@ def train(
             training=training,
             view=view,
             splits=splits,
+            probe=probe,
         ),
         context.processes,
     )
@@ -73,6 +74,7 @@ def _train(
     training: TrainSettings,
     view: Spec | str | None,
     splits: list[str] | None,
+    probe: ProbeSettings,
 ) -> None:
     """One rank's part of the stage."""
     with opened_clips(clips, workers=max(1, context.workers // context.processes)) as all_clips:

@@ -56,6 +56,16 @@ def test_two_splits_match_loops(k: int, temperature: float) -> None:
     assert rows[0].num_items == 30
 
 
+@pytest.mark.parametrize("num_queries", [1, 7, 99])
+def test_fewer_than_a_hundred_queries_are_scored(num_queries: int) -> None:
+    table = noisy_table(300)
+    tests = [place for place, split in enumerate(table.splits) if split == "test"][:num_queries]
+    trains = [place for place, split in enumerate(table.splits) if split == "train"]
+    rows = knn(subject_of(table.subset([*trains, *tests])), ks=(5,))
+    assert rows[0].num_items == num_queries
+    assert 0 <= rows[0].value <= 1
+
+
 def test_known_votes() -> None:
     votes = weighted_votes(np.array([[1.0, 0.5, 0.5, 0.1]]), np.array([[0, 1, 1, -1]]), num_classes=3, temperature=0.5)
     np.testing.assert_allclose(votes / votes[0, 0], [[1.0, 2 * math.exp(-1.0), 0.0]])

@@ -33,7 +33,7 @@ def test_components_match_scikit_learn() -> None:
     points = torch.randn(30, 6, dtype=torch.float64) * torch.arange(1, 7)
     plane, share = principal_components(points, num_components=3)
     reference = PCA(3, svd_solver="full").fit(points.numpy())
-    np.testing.assert_allclose(np.abs(plane), np.abs(reference.transform(points.numpy())), atol=1e-9)
+    np.testing.assert_allclose(np.abs(plane.numpy()), np.abs(reference.transform(points.numpy())), atol=1e-9)
     np.testing.assert_allclose(share, reference.explained_variance_ratio_, atol=1e-9)
 
 

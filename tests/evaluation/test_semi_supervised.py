@@ -58,8 +58,9 @@ class Hidden(ColorClips):
 @pytest.mark.parametrize("fine_tuned", [False, True])
 def test_student_learns_from_the_teacher_alone(fine_tuned: bool) -> None:
     subject = Subject(small_encoder(), "colors", clips=Hidden(90), name="toy")
+    long = replace(QUICK, epochs=60)
     rows = distillation(
-        subject, student=STUDENT, share=1.0, fine_tuned=fine_tuned, training=QUICK, teacher_training=QUICK
+        subject, student=STUDENT, share=1.0, fine_tuned=fine_tuned, training=QUICK, teacher_training=long
     )
     assert rows[0].detail["num_train"] == 12
     assert rows[0].detail["num_taught"] == 60
