@@ -96,7 +96,7 @@ def _probe_plots(lines: Sequence[Mapping[str, Any]]) -> list[LinePlot]:
             "loss",
             "accuracy",
             tuple(over_loss),
-            caption="One point a look; training moves along the loss, not along time.",
+            caption="One point a look, in the order of their losses.",
         ),
     ]
 
