@@ -46,7 +46,16 @@ def test_follows_two_objects(squares: Squares, encoder: Encoder, small_preset: P
     table = list(csv.DictReader((out / "frames.csv").open()))
     assert float(table[3]["pts_seconds"]) == pytest.approx(3 / 25)
     assert int(table[0]["area_2"]) == 256
-    assert json.loads((out / "logs" / "timing.json").read_text())["frames"] == 11
+    assert len(summary["encoder_digest"]) == 16
+    assert summary["labels"] == "first.png"
+    assert len(summary["labels_digest"]) == len(summary["video_digest"]) == 16
+    assert summary["preset"]["name"] == "small"
+    timing = json.loads((out / "logs" / "timing.json").read_text())
+    assert timing["frames"] == 11
+    assert timing["peak_memory_mib"] > 10
+    assert {"cuts", "decode", "encode", "propagate", "write", "results"} <= set(timing["seconds"])
+    assert sum(timing["seconds"].values()) <= timing["seconds_in_all"]
+    assert str(result.cost).startswith("11 frames in ")
     assert not (out / "state").exists()
     with open_video(out / "overlay.mp4") as overlay:
         assert overlay.num_frames == 11
