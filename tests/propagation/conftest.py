@@ -41,7 +41,7 @@ def write_moving_squares(folder: Path, *, num_frames: int = 11, size: tuple[int,
     masks = []
     for frame in range(num_frames):
         picture, mask = ground.clone(), torch.zeros(size, dtype=torch.uint8)
-        for index, (y, x) in enumerate([(4, 4 + 4 * frame), (28, 60 - 4 * frame)]):
+        for index, (y, x) in enumerate([(4, 4 + 4 * frame), (28, (60 - 4 * frame) % (size[1] - 16))]):
             picture[:, y : y + 16, x : x + 16] = shapes[index]
             mask[y : y + 16, x : x + 16] = index + 1
         write_png(folder / f"{frame:05}.png", picture)
