@@ -55,6 +55,7 @@ def pairs(size: int) -> dict[str, tuple[dict[str, Any], Callable[..., Any]]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--views", nargs="*", help="names; all of them where not given")
     parser.add_argument("--image-size", type=int, default=96, help="side of the images")
     parser.add_argument("--size", type=int, default=64, help="side of the views")
     parser.add_argument("--batch", type=int, default=128)
@@ -64,6 +65,8 @@ def main() -> None:
     clips = pictures(arguments.batch, arguments.image_size)
     images = [Image.fromarray(clip[0].permute(1, 2, 0).numpy()) for clip in clips]
     for name, (settings, theirs) in pairs(arguments.size).items():
+        if arguments.views and name not in arguments.views:
+            continue
         view = build({"name": name, **settings}, VIEW_CHOICE)
         times: dict[str, list[float]] = {"ours": [], "lightly": []}
         for epoch in range(arguments.repeats + 1):
@@ -76,7 +79,7 @@ def main() -> None:
                 make()
                 times[way].append(time.process_time() - began)
         ours, others = (arguments.batch / median(times[way][1:]) for way in ("ours", "lightly"))
-        print(f"{name:>8}: {ours:8.0f} images/s, lightly {others:8.0f}: {ours / others:5.1f} x as many")
+        print(f"{name:>8}: {ours:8.0f} images/s, lightly {others:8.0f}: {ours / others:5.1f} x as many", flush=True)
 
 
 def pictures(count: int, size: int) -> Tensor:
