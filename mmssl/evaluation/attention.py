@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmssl.errors import EvaluationError
-from mmssl.evaluation.labelled import shuffled
+from mmssl.evaluation.labeled import shuffled
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.media.image import write_png

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from mmssl.evaluation.labelled import LabelledSplits
+from mmssl.evaluation.labeled import LabeledSplits
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 
@@ -53,7 +53,7 @@ def classification_rows(
     subject: Subject,
     evaluation: str,
     scores: Float[np.ndarray, "test classes"],
-    task: LabelledSplits,
+    task: LabeledSplits,
     *,
     protocol: str,
     detail: Mapping[str, Any],
@@ -89,7 +89,7 @@ def classification_rows(
     ]
 
 
-def constant_rows(subject: Subject, evaluation: str, task: LabelledSplits, *, suffix: str = "") -> list[ReportRow]:
+def constant_rows(subject: Subject, evaluation: str, task: LabeledSplits, *, suffix: str = "") -> list[ReportRow]:
     """Rows of chance and of the most frequent class, for the metrics of `classification_rows`."""
     found = [
         (f"top{top}", *answer)

@@ -53,8 +53,8 @@ def clustering(
     names = sorted(set(splits.tolist()))
     chosen = names[0] if len(names) == 1 else split
     labels = np.array(table.labels, dtype=object)
-    labelled = np.array([label is not None for label in table.labels])
-    places = np.flatnonzero(labelled & (splits == chosen))
+    labeled = np.array([label is not None for label in table.labels])
+    places = np.flatnonzero(labeled & (splits == chosen))
     if not len(places):
         raise EvaluationError(f"the split {chosen!r} has no labelled clip; splits are {names}; set split")
     known, classes = np.unique(labels[places].astype(str), return_inverse=True)
@@ -65,7 +65,7 @@ def clustering(
         raise EvaluationError(f"cannot make {count} clusters of {len(places)} clips; set num_clusters")
     points = normalize(torch.from_numpy(np.array(table.embeddings[places])), dim=1)
     clusters = min((_clusters(points, count, subject.seed + start) for start in range(num_starts)), key=_tightness)[0]
-    unlabeled = int((~labelled & (splits == chosen)).sum())
+    unlabeled = int((~labeled & (splits == chosen)).sum())
     protocol = (
         f"k-means with {count} clusters on L2-normalised embeddings of {len(places)} clips of {len(known)} classes, the "
         f"tightest of {num_starts} runs from k-means++ starts; labels are used for the score alone; "

@@ -8,11 +8,11 @@ import torch
 from mmssl.config import Spec, build
 from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import Classifier, ClassifierTraining, predict, train_classifier
-from mmssl.evaluation.labelled import balanced_share
+from mmssl.evaluation.labeled import balanced_share
 from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
-from mmssl.evaluation.tuning import labelled_clips, trained_scores
+from mmssl.evaluation.tuning import labeled_clips, trained_scores
 from mmssl.models import ENCODER_CHOICE
 from mmssl.models.encoder import Encoder
 
@@ -65,7 +65,7 @@ def distillation(
     check_probe_settings(L2S, 0.2)
     if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    source, whole = labelled_clips(subject, train_split=train_split, test_split=test_split)
+    source, whole = labeled_clips(subject, train_split=train_split, test_split=test_split)
     items = source.items
     task, whose = balanced_share(whole, [item.id for item in items], share, seed=subject.seed)
     places = np.array([place for place, item in enumerate(items) if item.split == train_split], dtype=np.int64)

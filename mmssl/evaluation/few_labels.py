@@ -2,7 +2,7 @@
 
 from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import ClassifierTraining
-from mmssl.evaluation.labelled import balanced_share, labelled_splits
+from mmssl.evaluation.labeled import balanced_share, labeled_splits
 from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe, how_chosen
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -45,7 +45,7 @@ def few_labels(
     """
     check_probe_settings(l2s, validation_share)
     table = subject.embeddings()
-    whole = labelled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
+    whole = labeled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
     rows, baselines = [], []
     for share in shares:
         task, whose = balanced_share(whole, table.ids, share, seed=subject.seed)

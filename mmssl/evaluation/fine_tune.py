@@ -2,10 +2,10 @@
 
 from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import ClassifierTraining
-from mmssl.evaluation.labelled import balanced_share
+from mmssl.evaluation.labeled import balanced_share
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
-from mmssl.evaluation.tuning import labelled_clips, trained_scores
+from mmssl.evaluation.tuning import labeled_clips, trained_scores
 
 TRAINING = ClassifierTraining(epochs=20)
 
@@ -37,7 +37,7 @@ def fine_tune(
     Source:
         Yosinski et al. 2014, arXiv:1411.1792; for encoders learnt without labels Chen et al. 2020, arXiv:2002.05709, appendix B.
     """
-    source, task = labelled_clips(subject, train_split=train_split, test_split=test_split)
+    source, task = labeled_clips(subject, train_split=train_split, test_split=test_split)
     task, whose = balanced_share(task, [item.id for item in source.items], share, seed=subject.seed)
     scores = trained_scores(subject, subject.encoder.encoder, task, training=training)
     protocol = ". ".join(

@@ -69,25 +69,25 @@ def gallery_task(
     Raises:
         EvaluationError: If labels or splits are missing, there is nothing to compare with, or a group is in both splits.
     """
-    labelled = np.array([label is not None for label in table.labels])
+    labeled = np.array([label is not None for label in table.labels])
     splits = np.array([split or "" for split in table.splits])
     names = sorted(set(splits.tolist()))
-    if not labelled.any():
+    if not labeled.any():
         raise EvaluationError(f"none of {len(table)} clips has a label; {evaluation} needs labels in the manifest")
     if len(names) == 1:
-        everything = np.flatnonzero(labelled)
+        everything = np.flatnonzero(labeled)
         return _task(
-            table, everything, everything, exclude_same_group, names[0] or "all", int((~labelled).sum()), evaluation
+            table, everything, everything, exclude_same_group, names[0] or "all", int((~labeled).sum()), evaluation
         )
     in_gallery, in_queries = splits == gallery_split, splits == query_split
-    gallery, queries = np.flatnonzero(labelled & in_gallery), np.flatnonzero(labelled & in_queries)
+    gallery, queries = np.flatnonzero(labeled & in_gallery), np.flatnonzero(labeled & in_queries)
     for split, positions in ((gallery_split, gallery), (query_split, queries)):
         if not len(positions):
             raise EvaluationError(
                 f"the split {split!r} has no labelled clip; splits are {names}; set gallery_split and query_split"
             )
     if gallery_split == query_split:
-        unlabeled = int((~labelled & in_queries).sum())
+        unlabeled = int((~labeled & in_queries).sum())
         return _task(table, queries, queries, exclude_same_group, query_split, unlabeled, evaluation)
     shared = sorted({table.groups[place] for place in gallery} & {table.groups[place] for place in queries})
     if shared:
@@ -95,7 +95,7 @@ def gallery_task(
             f"{len(shared)} groups stand in both {gallery_split!r} and {query_split!r}, such as {shared[:3]}: clips of one "
             f"source in both splits make the score meaningless; put each group into one split"
         )
-    unlabeled = int((~labelled & (in_gallery | in_queries)).sum())
+    unlabeled = int((~labeled & (in_gallery | in_queries)).sum())
     return _task(table, queries, gallery, exclude_same_group, query_split, unlabeled, evaluation)
 
 

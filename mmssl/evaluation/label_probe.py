@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, normalize
 from mmssl.data.dataset import ClipSource
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.knn import weighted_votes
-from mmssl.evaluation.labelled import balanced_part, validation_part
+from mmssl.evaluation.labeled import balanced_part, validation_part
 from mmssl.evaluation.linear_probe import standardization
 from mmssl.functional.random import ItemRandom
 from mmssl.models.encoder import Encoder

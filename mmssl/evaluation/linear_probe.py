@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import ClassifierTraining
-from mmssl.evaluation.labelled import LabelledSplits, labelled_splits, validation_part
+from mmssl.evaluation.labeled import LabeledSplits, labeled_splits, validation_part
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.tuning import supervised_rows
@@ -88,7 +88,7 @@ def linear_probe(
     """
     check_probe_settings(l2s, validation_share)
     table = subject.embeddings()
-    task = labelled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
+    task = labeled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
     probe = fit_probe(table, task, l2s=l2s, validation_share=validation_share, seed=subject.seed, device=subject.device)
     scores = probe.scores(table.embeddings[task.test])
     detail = {
@@ -128,7 +128,7 @@ def check_probe_settings(l2s: Sequence[float], validation_share: float) -> None:
 
 def fit_probe(
     table: EmbeddingTable,
-    task: LabelledSplits,
+    task: LabeledSplits,
     *,
     l2s: Sequence[float],
     validation_share: float,

@@ -6,7 +6,7 @@ from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import ClassifierTraining
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
-from mmssl.evaluation.tuning import labelled_clips, trained_scores
+from mmssl.evaluation.tuning import labeled_clips, trained_scores
 
 TRAINING = ClassifierTraining(
     epochs=30, batch_size=128, optimizer="sgd", learning_rate=4.0, weight_decay=0.0, crop_scale=(0.2, 1.0)
@@ -40,7 +40,7 @@ def linear_probe_sgd(
     Source:
         He et al. 2020, arXiv:1911.05722, section 4.1; the BatchNorm: He et al. 2021, arXiv:2111.06377, appendix A.1.
     """
-    _, task = labelled_clips(subject, train_split=train_split, test_split=test_split)
+    _, task = labeled_clips(subject, train_split=train_split, test_split=test_split)
     encoder = subject.encoder.encoder
     scaled = replace(training, learning_rate=training.learning_rate / encoder.dim)
     scores = trained_scores(subject, encoder, task, training=scaled, frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch.nn.functional import normalize
 
 from mmssl.errors import EvaluationError
-from mmssl.evaluation.labelled import shuffled
+from mmssl.evaluation.labeled import shuffled
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.files import atomic_file

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float
 
 from mmssl.evaluation.classification import classification_rows, constant_rows
-from mmssl.evaluation.labelled import balanced_share, labelled_splits
+from mmssl.evaluation.labeled import balanced_share, labeled_splits
 from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe, how_chosen, standardization
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -53,7 +53,7 @@ def self_training(
             f"num_rounds must be at least 1 and smallest_confidence in (0, 1], got {num_rounds}, {smallest_confidence}"
         )
     table = subject.embeddings()
-    whole = labelled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
+    whole = labeled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
     task, whose = balanced_share(whole, table.ids, share, seed=subject.seed)
     probe = fit_probe(table, task, l2s=l2s, validation_share=validation_share, seed=subject.seed, device=subject.device)
     in_train = np.flatnonzero(np.array([split == train_split for split in table.splits]))

@@ -8,7 +8,7 @@ from mmssl.data.dataset import ClipSource
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.classification import classification_rows
 from mmssl.evaluation.classifier_training import Classifier, ClassifierTraining, predict, train_classifier
-from mmssl.evaluation.labelled import LabelledSplits, labelled_splits
+from mmssl.evaluation.labeled import LabeledSplits, labeled_splits
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.models.encoder import Encoder
@@ -16,16 +16,16 @@ from mmssl.models.loading import load_encoder
 from mmssl.models.references import random_reference
 
 
-def labelled_clips(subject: Subject, *, train_split: str, test_split: str) -> tuple[ClipSource, LabelledSplits]:
+def labeled_clips(subject: Subject, *, train_split: str, test_split: str) -> tuple[ClipSource, LabeledSplits]:
     """A subject's clips and the task that their labels make.
 
     Raises:
-        EvaluationError: If there are no clips, or their labels make no task; see `labelled_splits`.
+        EvaluationError: If there are no clips, or their labels make no task; see `labeled_splits`.
     """
     if subject.clips is None:
         raise EvaluationError(f"{subject.encoder.reference}: there are no clips to train on; give `clips`")
     items = subject.clips.items
-    task = labelled_splits(
+    task = labeled_splits(
         [item.label for item in items],
         [item.split for item in items],
         [item.group for item in items],
@@ -38,7 +38,7 @@ def labelled_clips(subject: Subject, *, train_split: str, test_split: str) -> tu
 def trained_scores(
     subject: Subject,
     encoder: Encoder,
-    task: LabelledSplits,
+    task: LabeledSplits,
     *,
     training: ClassifierTraining,
     frozen: bool = False,
@@ -73,7 +73,7 @@ def trained_scores(
 def supervised_rows(
     subject: Subject,
     evaluation: str,
-    task: LabelledSplits,
+    task: LabeledSplits,
     training: ClassifierTraining | None,
     *,
     suffix: str = "",

@@ -40,20 +40,20 @@ def _gamut() -> Float[Tensor, "colors 2"]:
 
 
 def soft_bins(
-    ab: Float[Tensor, "colors 2"], bins: Float[Tensor, "bins 2"], *, neighbours: int = 5, sigma: float = 5.0
+    ab: Float[Tensor, "colors 2"], bins: Float[Tensor, "bins 2"], *, neighbors: int = 5, sigma: float = 5.0
 ) -> Float[Tensor, "colors bins"]:
     """Each color as shares of its nearest bins, which fall with distance as a Gaussian does.
 
     Args:
         ab: Colors.
         bins: Centers.
-        neighbours: Bins that get a share.
+        neighbors: Bins that get a share.
         sigma: Of the Gaussian, in units of ab.
 
     Source:
         Zhang, Isola and Efros 2016, arXiv:1603.08511, section 2.1.
     """
-    distance, nearest = torch.cdist(ab, bins).topk(neighbours, largest=False)
+    distance, nearest = torch.cdist(ab, bins).topk(neighbors, largest=False)
     shares = functional.softmax(-0.5 * (distance / sigma).square(), dim=1)
     return torch.zeros(len(ab), len(bins), device=ab.device, dtype=ab.dtype).scatter(1, nearest, shares)
 

@@ -9,7 +9,7 @@ from mmssl.data.dataset import ClipItem
 from mmssl.evaluation.classifier_training import ClassifierTraining
 from mmssl.evaluation.distillation import distillation
 from mmssl.evaluation.few_labels import few_labels
-from mmssl.evaluation.labelled import balanced_share, labelled_splits
+from mmssl.evaluation.labeled import balanced_share, labeled_splits
 from mmssl.evaluation.self_training import self_training
 from mmssl.evaluation.subject import Subject
 from mmssl.retrieval.embeddings import EmbeddingTable
@@ -21,7 +21,7 @@ STUDENT = {"name": "small_resnet", "width": 4, "feature_dim": 8, "num_blocks": [
 
 def hidden(table: EmbeddingTable, share: float) -> EmbeddingTable:
     """The table without the labels that a share of them leaves out."""
-    task = labelled_splits(table.labels, table.splits, table.groups, train_split="train", test_split="test")
+    task = labeled_splits(table.labels, table.splits, table.groups, train_split="train", test_split="test")
     kept = set(balanced_share(task, table.ids, share, seed=7)[0].train.tolist()) | set(task.test.tolist())
     return replace(table, labels=tuple(label if place in kept else None for place, label in enumerate(table.labels)))
 

@@ -17,7 +17,7 @@ from mmssl.training.settings import Plan, TrainSettings
 from tests.training.tiny import TinyClips, noisy_view, run
 
 
-class LabelledClips(TinyClips):
+class LabeledClips(TinyClips):
     """Clips of three classes, or of two and some of none."""
 
     def __init__(self, classes: Sequence[str | None]) -> None:
@@ -32,7 +32,7 @@ class LabelledClips(TinyClips):
 def batches(classes: Sequence[str | None]) -> Batches:
     plan = Plan(12, 1, TrainSettings(batch_size=4, epochs=1))
     ranks = Ranks(0, 1, torch.device("cpu"))
-    return Batches(LabelledClips(classes), noisy_view, seed=0, plan=plan, ranks=ranks, labels=True)
+    return Batches(LabeledClips(classes), noisy_view, seed=0, plan=plan, ranks=ranks, labels=True)
 
 
 def test_is_encoder_head_and_loss() -> None:

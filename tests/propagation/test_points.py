@@ -43,7 +43,7 @@ def test_points_move_with_what_they_are_on(squares: Squares, encoder: Encoder, s
             assert confidence[2] > 0.1
 
 
-def test_starts_at_the_first_labelled_frame(squares: Squares, encoder: Encoder, small_preset: Preset) -> None:
+def test_starts_at_the_first_labeled_frame(squares: Squares, encoder: Encoder, small_preset: Preset) -> None:
     with open_video(squares[0]) as source:
         indices = [
             index

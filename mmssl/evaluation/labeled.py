@@ -11,7 +11,7 @@ from mmssl.errors import EvaluationError
 
 
 @dataclass(frozen=True)
-class LabelledSplits:
+class LabeledSplits:
     """The labelled clips of two splits, by their positions among all clips.
 
     Args:
@@ -41,7 +41,7 @@ class LabelledSplits:
         """Scored clips that cannot be right, because their class is not in the training split."""
         return int((self.test_classes >= self.num_train_classes).sum())
 
-    def trained_on(self, kept: Bool[np.ndarray, " train"]) -> "LabelledSplits":
+    def trained_on(self, kept: Bool[np.ndarray, " train"]) -> "LabeledSplits":
         """The same task with a part of the clips that are learnt from."""
         return replace(self, train=self.train[kept], train_classes=self.train_classes[kept])
 
@@ -55,14 +55,14 @@ class LabelledSplits:
         return remarks
 
 
-def labelled_splits(
+def labeled_splits(
     labels: Sequence[str | None],
     splits: Sequence[str | None],
     groups: Sequence[str],
     *,
     train_split: str,
     test_split: str,
-) -> LabelledSplits:
+) -> LabeledSplits:
     """Takes the labelled clips of two splits.
 
     Args:
@@ -83,8 +83,8 @@ def labelled_splits(
             f"train_split and test_split are both {train_split!r}: what is learnt from cannot be scored; splits are {names}"
         )
     of_split = np.array([split or "none" for split in splits])
-    labelled = np.array([label is not None for label in labels])
-    positions = [np.flatnonzero(labelled & (of_split == split)) for split in (train_split, test_split)]
+    labeled = np.array([label is not None for label in labels])
+    positions = [np.flatnonzero(labeled & (of_split == split)) for split in (train_split, test_split)]
     for split, found in zip((train_split, test_split), positions, strict=True):
         if not len(found):
             raise EvaluationError(
@@ -107,7 +107,7 @@ def labelled_splits(
         )
     classes = [*known, *sorted(set(label_of[test]) - set(known))]
     number = {name: place for place, name in enumerate(classes)}
-    return LabelledSplits(
+    return LabeledSplits(
         classes=tuple(classes),
         num_train_classes=len(known),
         train=train,
@@ -116,7 +116,7 @@ def labelled_splits(
         test_classes=np.array([number[name] for name in label_of[test]]),
         train_split=train_split,
         test_split=test_split,
-        num_unlabeled=int((~labelled & np.isin(of_split, [train_split, test_split])).sum()),
+        num_unlabeled=int((~labeled & np.isin(of_split, [train_split, test_split])).sum()),
     )
 
 
@@ -168,7 +168,7 @@ def balanced_part(
     return marked
 
 
-def balanced_share(task: LabelledSplits, ids: Sequence[str], share: float, *, seed: int) -> tuple[LabelledSplits, str]:
+def balanced_share(task: LabeledSplits, ids: Sequence[str], share: float, *, seed: int) -> tuple[LabeledSplits, str]:
     """The task with a share of its training clips, as many of each class, and how a protocol names them.
 
     Args:

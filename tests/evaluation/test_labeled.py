@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmssl.errors import EvaluationError
-from mmssl.evaluation.labelled import balanced_part, labelled_splits, shuffled, validation_part
+from mmssl.evaluation.labeled import balanced_part, labeled_splits, shuffled, validation_part
 
 LABELS = ("b", "a", None, "a", "c", "b")
 SPLITS = ("train", "train", "train", "train", "test", "test")
@@ -14,7 +14,7 @@ GROUPS = ("g0", "g1", "g2", "g3", "g4", "g5")
 def task(**changes: Any) -> Any:
     columns = {"labels": LABELS, "splits": SPLITS, "groups": GROUPS, **changes}
     names = {"train_split": columns.pop("train_split", "train"), "test_split": columns.pop("test_split", "test")}
-    return labelled_splits(columns["labels"], columns["splits"], columns["groups"], **names)
+    return labeled_splits(columns["labels"], columns["splits"], columns["groups"], **names)
 
 
 def test_splits_by_hand() -> None:
