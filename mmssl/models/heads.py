@@ -76,3 +76,29 @@ class PairHead(nn.Module):
         ]
         answers: Tensor = self.answer(torch.cat(found, dim=-1))
         return answers
+
+
+class DifferenceHead(nn.Module):
+    """Answers a question about frames from how far apart they are: absolute differences of all pairs, then two layers.
+
+    The order of frames shows in which of them are near each other. Heads on the embeddings themselves have to find that out
+    first, which takes them long.
+
+    Args:
+        dim: Length of an embedding.
+        num_frames: Frames of a tuple.
+        hidden_dim: Length in between.
+        num_answers: Length of the answer.
+    """
+
+    def __init__(self, dim: int, *, num_frames: int, hidden_dim: int, num_answers: int) -> None:
+        super().__init__()
+        self.pairs = list(combinations(range(num_frames), 2))
+        self.hidden = nn.Linear(len(self.pairs) * dim, hidden_dim)
+        self.answer = nn.Linear(hidden_dim, num_answers)
+
+    def forward(self, embeddings: Float[Tensor, "*tuples frames dim"]) -> Float[Tensor, "*tuples answers"]:
+        """The answer's logits."""
+        first, second = (embeddings[..., list(places), :] for places in zip(*self.pairs, strict=True))
+        answers: Tensor = self.answer(self.hidden((first - second).abs().flatten(-2)).relu())
+        return answers

@@ -1,6 +1,6 @@
 """Frame order verification: whether the frame in the middle lies between the two around it."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -9,29 +9,40 @@ from torch import Tensor, nn
 from mmssl.errors import ConfigError
 from mmssl.functional.order import IN_ORDER, NUM_FRAMES, OUT_OF_ORDER, order_loss, order_tuples
 from mmssl.models.encoder import Encoder
-from mmssl.models.heads import TupleHead
+from mmssl.models.heads import DifferenceHead, TupleHead
 from mmssl.objectives.objective import Batch, Objective, Output
 
 
 class FrameOrder(Objective):
     """Tells tuples of three frames in order from tuples with the same end frames and another one in the middle.
 
-    Each frame is embedded once, and all six tuples of five frames are made of the embeddings.
+    Each frame is embedded once, and all six tuples of five frames are made of the embeddings, less the mean over the five: the
+    head sees what changes, at its own scale.
 
     Args:
         encoder: See `Objective`; the same for the three frames.
         hidden_dim: Of the head.
         negative_share: Weight of the tuples out of order, in (0, 1).
+        compare: What the head sees: `embeddings` end to end, as in the paper, or the absolute `differences` of each pair, with
+            which it learns sooner.
     """
 
     default_view: ClassVar[dict[str, Any]] = {"name": "ordered_frames", "num_frames": 5}
     source = "Misra et al. 2016 (Shuffle and Learn), arXiv:1603.08561"
 
-    def __init__(self, encoder: Encoder, *, hidden_dim: int = 128, negative_share: float = 0.75) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        hidden_dim: int = 128,
+        negative_share: float = 0.75,
+        compare: Literal["differences", "embeddings"] = "differences",
+    ) -> None:
         super().__init__(encoder)
         self.negative_share = negative_share
         self.normalize = nn.BatchNorm1d(encoder.dim)
-        self.head = TupleHead(encoder.dim, num_frames=3, hidden_dim=hidden_dim, num_answers=1)
+        heads = {"differences": DifferenceHead, "embeddings": TupleHead}
+        self.head = heads[compare](encoder.dim, num_frames=3, hidden_dim=hidden_dim, num_answers=1)
 
     def forward(self, batch: Batch) -> Output:
         """The loss of `frames`, five a clip and ascending in time.
@@ -65,8 +76,9 @@ class FrameOrder(Objective):
             raise ConfigError(
                 f"frame_order needs {NUM_FRAMES} frames a clip, its view gives {frames.shape[1]}; set num_frames"
             )
-        embeddings = self.normalize(self.encoder(frames.flatten(0, 1)))
-        logits: Tensor = self.head(order_tuples(embeddings.unflatten(0, frames.shape[:2])))
+        embeddings = self.encoder(frames.flatten(0, 1)).reshape(*frames.shape[:2], -1)
+        changes = self.normalize((embeddings - embeddings.mean(1, keepdim=True)).flatten(0, 1)).view_as(embeddings)
+        logits: Tensor = self.head(order_tuples(changes))
         return logits[..., 0]
 
 

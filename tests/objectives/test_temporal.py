@@ -48,6 +48,20 @@ def test_frames_that_are_alike_leave_guessing(name: type, num_frames: int, chanc
     assert name(Clock())({"frames": frames})["accuracy"].item() == pytest.approx(chance, abs=1e-6)
 
 
+@pytest.mark.parametrize(("name", "num_frames", "asked"), [(FrameOrder, 5, 3), (FrameSorting, 4, 4)])
+def test_what_the_head_compares(name: type, num_frames: int, asked: int) -> None:
+    """Differences do not change where all embeddings move by the same; the embeddings themselves do."""
+    frames = clips_of_times(6, num_frames)
+    for compare, moves in (("differences", False), ("embeddings", True)):
+        torch.manual_seed(0)
+        objective = name(Clock(), compare=compare).eval()
+        embeddings = torch.rand(6, asked, 2)
+        shown = objective.head(embeddings)
+        moved = objective.head(embeddings + 1.0)
+        assert torch.allclose(shown, moved, atol=1e-5) != moves
+        assert torch.isfinite(objective({"frames": frames})["loss"])
+
+
 @pytest.mark.parametrize("name", [FrameOrder, FrameSorting])
 def test_another_number_of_frames_is_refused(name: type) -> None:
     with pytest.raises(ConfigError, match="set num_frames"):
