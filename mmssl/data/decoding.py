@@ -1,5 +1,6 @@
 """From a manifest row to clips: open, sample, resize, crop."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -17,6 +18,8 @@ from mmssl.media.image import read_image
 from mmssl.media.sampling import Sampler, sample_clips
 from mmssl.media.video import Size, VideoFile, open_video
 
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
 MOTION_SIZE = (32, 32)
 """Size at which motion is measured."""
 
@@ -26,7 +29,9 @@ def decode_row(
 ) -> list[Clip]:
     """Decodes the clips that a sampler picks from a row's video, or a row's image as a clip of one frame.
 
-    Pictures are resized, antialiased and in proportion, to the smallest size that covers `size`, then cropped at the center.
+    Pictures are resized, antialiased and in proportion, so that the part that matters just covers `size`, then cropped at
+    its center. That part is the row's `extra["box"]`, `[top, left, bottom, right]` as shares of height and width, such as a
+    speaker's mouth; without one it is the whole picture.
 
     Args:
         path: The row's file.
@@ -42,8 +47,9 @@ def decode_row(
     """
     if row.media_type == "image":
         image = read_image(path)[None]
-        covering = interpolate(image, _covering(tuple(image.shape[2:]), size), mode="bilinear", antialias=True)
-        return [Clip(_center_crop(covering, size), torch.zeros(1, dtype=torch.float64))]
+        framing = _framing(path, row, (image.shape[2], image.shape[3]), size)
+        covering = interpolate(image, framing.covering, mode="bilinear", antialias=True)
+        return [Clip(framing.crop(covering), torch.zeros(1, dtype=torch.float64))]
     if row.media_type != "video":
         raise DecodeError(f"{path}: is {row.media_type}; clips are decoded from videos and images")
     with open_video(path) as video:
@@ -60,8 +66,9 @@ def decode_row(
             )
         except DecodeError as error:
             raise DecodeError(f"{path}: {error}") from error
-        flat = video.frames([index for clip in chosen for index in clip], size=_covering(video.size, size))
-        frames = torch.split(_center_crop(flat, size), [len(clip) for clip in chosen])
+        framing = _framing(path, row, video.size, size)
+        flat = video.frames([index for clip in chosen for index in clip], size=framing.covering)
+        frames = torch.split(framing.crop(flat), [len(clip) for clip in chosen])
         length = end - (float(video.pts_seconds[0]) if row.start is None else row.start)
         return [
             Clip(pixels, _times(video.pts_seconds, clip, length)) for pixels, clip in zip(frames, chosen, strict=True)
@@ -88,14 +95,36 @@ def _times(
     return pts_seconds[indices] + rounds * length
 
 
-def _covering(size: tuple[int, ...], target: Size) -> Size:
-    """The smallest size in proportion to `size` that covers `target`."""
-    scale = max(target[0] / size[0], target[1] / size[1])
-    return max(target[0], ceil(size[0] * scale - 1e-6)), max(target[1], ceil(size[1] * scale - 1e-6))
+@dataclass(frozen=True)
+class _Framing:
+    """How pictures become clips: resized to `covering`, then cut to `size` from `corner` (top, left) on."""
+
+    covering: Size
+    corner: tuple[int, int]
+    size: Size
+
+    def crop(
+        self, frames: UInt8[Tensor, "frames 3 covering_height covering_width"]
+    ) -> UInt8[Tensor, "frames 3 height width"]:
+        (top, left), (height, width) = self.corner, self.size
+        return frames[:, :, top : top + height, left : left + width].contiguous()
 
 
-def _center_crop(
-    frames: UInt8[Tensor, "frames 3 covering_height covering_width"], size: Size
-) -> UInt8[Tensor, "frames 3 height width"]:
-    top, left = (frames.shape[2] - size[0]) // 2, (frames.shape[3] - size[1]) // 2
-    return frames[:, :, top : top + size[0], left : left + size[1]].contiguous()
+def _framing(path: Path, row: ManifestRow, full: Size, size: Size) -> _Framing:
+    """The smallest framing in which the row's box covers `size`."""
+    box = row.extra.get("box", WHOLE)
+    try:
+        top, left, bottom, right = (round(share * side) for share, side in zip(box, (*full, *full), strict=True))
+    except (TypeError, ValueError):
+        top = left = bottom = right = 0
+    if not (0 <= top < bottom <= full[0] and 0 <= left < right <= full[1]):
+        raise DecodeError(
+            f"{path}: its box is {box!r}; it must be [top, left, bottom, right] as shares of height and width, 0 to 1"
+        )
+    scale = max(size[0] / (bottom - top), size[1] / (right - left))
+    covering = tuple(max(want, ceil(side * scale - 1e-6)) for want, side in zip(size, full, strict=True))
+    corner = tuple(
+        min(max(int((both * cover / side - want) // 2), 0), cover - want)
+        for both, cover, side, want in zip((top + bottom, left + right), covering, full, size, strict=True)
+    )
+    return _Framing((covering[0], covering[1]), (corner[0], corner[1]), size)

