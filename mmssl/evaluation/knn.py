@@ -4,11 +4,13 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from mmssl.evaluation.classification import constant_answers, shown_tops
+from mmssl.evaluation.columns import score_columns
 from mmssl.evaluation.gallery import GalleryTask, gallery_task
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.index import Index
+from mmssl.retrieval.over_time import IN_WORDS, OverTime
 
 NO_NEIGHBOR = -1
 QUERIES_PER_SEARCH = 1024
@@ -22,6 +24,8 @@ def knn(
     gallery_split: str = "train",
     query_split: str = "test",
     exclude_same_group: bool = True,
+    labels: tuple[str, ...] = (),
+    over_time: OverTime = "mean",
 ) -> list[ReportRow]:
     """Classifies each clip by a weighted vote of its nearest neighbours; the first k gives the main score.
 
@@ -36,6 +40,8 @@ def knn(
         gallery_split: Split that votes.
         query_split: Split that is classified.
         exclude_same_group: In leave-one-out, whether no clip of the clip's own group votes; else only itself does not.
+        labels: Further columns of the manifest to score in turn, in place of the rows' label.
+        over_time: What embeddings keep of a clip's frames, see `retrieval.over_time`.
 
     Returns:
         Top-1 for each k, and top-5 from five classes on, as shares of 1; then what guessing and the most frequent class give.
@@ -50,14 +56,23 @@ def knn(
         raise ValueError(f"temperature must be positive, got {temperature}")
     if not ks or min(ks) < 1:
         raise ValueError(f"ks must hold at least one number, each at least 1, got {ks}")
-    table = subject.embeddings()
-    task = gallery_task(
-        table,
-        gallery_split=gallery_split,
-        query_split=query_split,
-        exclude_same_group=exclude_same_group,
-        evaluation="knn",
-    )
+
+    def score(table: EmbeddingTable) -> list[ReportRow]:
+        task = gallery_task(
+            table,
+            gallery_split=gallery_split,
+            query_split=query_split,
+            exclude_same_group=exclude_same_group,
+            evaluation="knn",
+        )
+        return _score(subject, table, task, ks=ks, temperature=temperature)
+
+    return score_columns(subject, labels, over_time, score)
+
+
+def _score(
+    subject: Subject, table: EmbeddingTable, task: GalleryTask, *, ks: tuple[int, ...], temperature: float
+) -> list[ReportRow]:
     similarities, neighbors = _neighbors(table, task, max(ks))
     neighbor_classes = np.where(neighbors == NO_NEIGHBOR, NO_NEIGHBOR, task.gallery_classes[neighbors])
     facts = {
@@ -72,7 +87,7 @@ def knn(
         ranking = np.argsort(-votes, axis=1, kind="stable")
         num_voters = (neighbor_classes[:, :k] != NO_NEIGHBOR).sum(axis=1)
         detail = {**facts, "num_capped": int((num_voters < k).sum())}
-        protocol = _protocol(task, detail["num_capped"], k, temperature)
+        protocol = _protocol(task, detail["num_capped"], k, temperature, over_time=table.over_time)
         for top in shown_tops(len(task.classes)):
             right = float((ranking[:, :top] == task.query_classes[:, None]).any(axis=1).mean())
             metric, size = f"top{top}@k={k}", len(task.queries)
@@ -122,12 +137,12 @@ def _neighbors(
     return np.concatenate(scores), np.concatenate(places)
 
 
-def _protocol(task: GalleryTask, num_capped: int, k: int, temperature: float) -> str:
+def _protocol(task: GalleryTask, num_capped: int, k: int, temperature: float, *, over_time: str) -> str:
     """The sentence that says how a score was made."""
     parts = [
         f"{task.who('classified by')}: the {k} nearest by cosine similarity (exact search) vote with weight "
         f"exp(similarity / {temperature:g})",
-        "a clip's embedding is the mean of its frames'",
+        f"a clip's embedding is {IN_WORDS[over_time]}",
         "equal votes go to the class that sorts first",
     ]
     if num_capped:

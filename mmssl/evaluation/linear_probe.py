@@ -10,12 +10,14 @@ from torch import Tensor
 
 from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import ClassifierTraining
+from mmssl.evaluation.columns import score_columns
 from mmssl.evaluation.labeled import LabeledSplits, labeled_splits, validation_part
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.tuning import supervised_rows
 from mmssl.functional.logistic import LinearClassifier, fit_logistic
 from mmssl.retrieval.embeddings import EmbeddingTable
+from mmssl.retrieval.over_time import IN_WORDS, OverTime
 
 L2S = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Penalties to choose from, per item and on standardised features."""
@@ -61,6 +63,8 @@ def linear_probe(
     l2s: tuple[float, ...] = L2S,
     validation_share: float = 0.2,
     supervised: ClassifierTraining | None = None,
+    labels: tuple[str, ...] = (),
+    over_time: OverTime = "mean",
 ) -> list[ReportRow]:
     """Classifies clips by logistic regression on frozen, standardised embeddings.
 
@@ -75,6 +79,8 @@ def linear_probe(
         validation_share: Part of each class's groups that the penalty is chosen on.
         supervised: How the same architecture is trained from fresh weights on the same labels, to stand beside; it needs
             clips, and time. Nothing where not given.
+        labels: Further columns of the manifest to score in turn, in place of the rows' label.
+        over_time: What embeddings keep of a clip's frames, see `retrieval.over_time`.
 
     Returns:
         Top-1, top-5 from five classes on, and the mean recall of a class; then what guessing, the most frequent class and,
@@ -87,8 +93,23 @@ def linear_probe(
         Logistic regression with a penalty swept on validation data: Radford et al. 2021, arXiv:2103.00020, appendix A.3.
     """
     check_probe_settings(l2s, validation_share)
-    table = subject.embeddings()
-    task = labeled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
+
+    def score(table: EmbeddingTable) -> list[ReportRow]:
+        task = labeled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
+        return _score(subject, table, task, l2s=l2s, validation_share=validation_share, supervised=supervised)
+
+    return score_columns(subject, labels, over_time, score)
+
+
+def _score(
+    subject: Subject,
+    table: EmbeddingTable,
+    task: LabeledSplits,
+    *,
+    l2s: Sequence[float],
+    validation_share: float,
+    supervised: ClassifierTraining | None,
+) -> list[ReportRow]:
     probe = fit_probe(table, task, l2s=l2s, validation_share=validation_share, seed=subject.seed, device=subject.device)
     scores = probe.scores(table.embeddings[task.test])
     detail = {
@@ -102,8 +123,8 @@ def linear_probe(
     protocol = ". ".join(
         [
             f"Logistic regression (L-BFGS) on frozen, standardised embeddings of {len(task.train)} labelled clips of "
-            f"{train_split!r}, scored once on {len(task.test)} of {test_split!r}; {how_chosen(probe, l2s)}; "
-            f"a clip's embedding is the mean of its frames'",
+            f"{task.train_split!r}, scored once on {len(task.test)} of {task.test_split!r}; {how_chosen(probe, l2s)}; "
+            f"a clip's embedding is {IN_WORDS[table.over_time]}",
             *task.remarks(),
         ]
     )

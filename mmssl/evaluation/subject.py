@@ -15,6 +15,7 @@ from mmssl.errors import EvaluationError
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.models.loading import LoadedEncoder
 from mmssl.retrieval.embeddings import EmbeddingTable, embed_clips
+from mmssl.retrieval.over_time import OverTime
 
 
 @dataclass(frozen=True)
@@ -49,25 +50,34 @@ class Subject:
     device: torch.device | str = "cpu"
     baseline: bool = False
 
-    def embeddings(self) -> EmbeddingTable:
+    def embeddings(self, over_time: OverTime = "mean") -> EmbeddingTable:
         """Embeddings of the clips: a table that is there for this encoder and these clips, else computed, once.
+
+        Args:
+            over_time: What they keep of a clip's frames, see `retrieval.over_time`.
 
         Raises:
             EvaluationError: If there are neither clips nor a table of this encoder.
         """
-        return self._embeddings
+        if over_time not in self._embedded:
+            self._embedded[over_time] = self._embed(over_time)
+        return self._embedded[over_time]
 
     @cached_property
-    def _embeddings(self) -> EmbeddingTable:
+    def _embedded(self) -> dict[str, EmbeddingTable]:
+        return {}
+
+    def _embed(self, over_time: OverTime) -> EmbeddingTable:
         for table in self.tables:
             same_clips = self.clips is None or table.source_digest == self.clips.digest
-            if table.encoder_digest == self.encoder.digest and same_clips:
+            if table.encoder_digest == self.encoder.digest and table.over_time == over_time and same_clips:
                 return table
         if self.clips is None:
             raise EvaluationError(
-                f"{self.encoder.reference}: there are no clips to embed and no table of its embeddings; give `clips`"
+                f"{self.encoder.reference}: there are no clips to embed and no table of its embeddings that keeps "
+                f"{over_time} of the frames; give `clips`"
             )
-        return embed_clips(self.encoder, self.clips, device=self.device)
+        return embed_clips(self.encoder, self.clips, keep=over_time, device=self.device)
 
     def row(
         self,

@@ -17,6 +17,7 @@ from mmssl.data.dataset import ClipSource
 from mmssl.errors import RetrievalError
 from mmssl.models.loading import LoadedEncoder
 from mmssl.progress import Progress
+from mmssl.retrieval.over_time import OverTime, over_time
 from mmssl.retrieval.storage import read_folder, write_folder
 
 RECORD = "table.json"
@@ -37,6 +38,7 @@ class EmbeddingTable:
         encoder: Reference of the encoder.
         encoder_digest: Names the encoder's weights.
         source_digest: Names the clips.
+        over_time: What was kept of each clip's frames, see `retrieval.over_time`.
 
     Raises:
         RetrievalError: If the columns differ in length, an id stands twice, or a value is not finite.
@@ -51,6 +53,7 @@ class EmbeddingTable:
     encoder: str
     encoder_digest: str
     source_digest: str
+    over_time: str = "mean"
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in (*COLUMNS, "embeddings")}
@@ -85,6 +88,7 @@ class EmbeddingTable:
             encoder=self.encoder,
             encoder_digest=self.encoder_digest,
             source_digest=self.source_digest,
+            over_time=self.over_time,
             **columns,
         )
 
@@ -95,6 +99,7 @@ class EmbeddingTable:
             "encoder": self.encoder,
             "encoder_digest": self.encoder_digest,
             "source_digest": self.source_digest,
+            "over_time": self.over_time,
             "count": len(self),
             "dim": self.dim,
         }
@@ -119,7 +124,8 @@ class EmbeddingTable:
             items = pq.read_table(folder / "items.parquet")
             columns: dict[str, Any] = {name: tuple(items.column(name[:-1]).to_pylist()) for name in COLUMNS}
             shape = (int(facts["count"]), int(facts["dim"]))
-            origin: dict[str, Any] = {key: str(facts[key]) for key in ("encoder", "encoder_digest", "source_digest")}
+            names = ("encoder", "encoder_digest", "source_digest", "over_time")
+            origin: dict[str, Any] = {key: str(facts[key]) for key in names}
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise RetrievalError(f"{folder}: is damaged ({error!r}); embed again") from error
         if embeddings.dtype != np.float32 or embeddings.shape != shape or items.num_rows != shape[0]:
@@ -134,14 +140,16 @@ def embed_clips(
     loaded: LoadedEncoder,
     source: ClipSource,
     *,
+    keep: OverTime = "mean",
     batch_size: int = 64,
     device: torch.device | str = "cpu",
 ) -> EmbeddingTable:
-    """Embeds every clip as it is stored: the mean of its frames' embeddings.
+    """Embeds every clip as it is stored, frame by frame.
 
     Args:
         loaded: The encoder; it is put into evaluation mode.
         source: The clips; `epoch` 0 where it samples anew each epoch.
+        keep: How the frames' embeddings become one, see `over_time`.
         batch_size: Frames in one forward pass, > 0; a clip may be longer.
         device: Where the encoder runs.
 
@@ -156,26 +164,26 @@ def embed_clips(
     encoder = loaded.encoder.to(device).eval()
     num_frames = max(1, len(items[0].pts_seconds))
     clips_per_batch = max(1, batch_size // num_frames)
-    embeddings = np.empty((len(items), encoder.dim), dtype=np.float32)
+    embeddings: list[Tensor] = []
     with torch.inference_mode(), Progress(f"embed {loaded.reference}", len(items), unit="clips") as progress:
         for start in range(0, len(items), clips_per_batch):
             positions = range(start, min(start + clips_per_batch, len(items)))
             clips = source.clips(positions)
             frames = clips.flatten(0, 1)
             parts = [encoder(_to_unit(part, device)).float().cpu() for part in torch.split(frames, batch_size)]
-            means = torch.cat(parts).reshape(*clips.shape[:2], -1).mean(dim=1)
-            broken = torch.nonzero(~torch.isfinite(means).all(dim=1))
+            embedded = over_time(torch.cat(parts).reshape(*clips.shape[:2], -1), keep=keep)
+            broken = torch.nonzero(~torch.isfinite(embedded).all(dim=1))
             if len(broken):
                 clip_id = items[start + int(broken[0])].id
                 raise RetrievalError(
                     f"{loaded.reference}: the embedding of clip {clip_id!r} is not finite; "
                     f"look at the clip, and at the loss of the encoder's training"
                 )
-            embeddings[start : start + len(means)] = means.numpy()
-            progress.advance(len(means))
+            embeddings.append(embedded)
+            progress.advance(len(embedded))
     return EmbeddingTable(
         ids=tuple(item.id for item in items),
-        embeddings=embeddings,
+        embeddings=torch.cat(embeddings).numpy(),
         row_ids=tuple(item.row_id for item in items),
         labels=tuple(item.label for item in items),
         splits=tuple(item.split for item in items),
@@ -183,6 +191,7 @@ def embed_clips(
         encoder=loaded.reference,
         encoder_digest=loaded.digest,
         source_digest=source.digest,
+        over_time=keep,
     )
 
 

@@ -13,6 +13,7 @@ from mmssl.evaluation.evaluate import folder_name
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.report.section import Section, Table, write_section
 from mmssl.retrieval.embeddings import COLUMNS, RECORD, EmbeddingTable, embed_clips
+from mmssl.retrieval.over_time import OverTime
 from mmssl.stages.clips import open_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.folder import remove
@@ -28,6 +29,7 @@ def embed(
     *,
     clips: Annotated[Path, Input("decode")],
     encoders: list[EncoderReference],
+    over_time: OverTime = "mean",
     batch_size: Annotated[int, Field(gt=0)] = 64,
     clips_per_part: Annotated[int, Field(gt=0)] = 256,
 ) -> None:
@@ -38,6 +40,7 @@ def embed(
         context: Facts of the run.
         clips: Folder of a decode stage.
         encoders: References, such as `$tracker`, `random:$tracker`, `pixels`.
+        over_time: What is kept of a clip's frames, see `retrieval.over_time`: `mean`, `std`, `mean_std`, `concat`, `deviations`.
         batch_size: Frames in one forward pass.
         clips_per_part: Clips that an interrupted run need not embed again.
     """
@@ -48,7 +51,9 @@ def embed(
         folder = out / folder_name(name)
         if not (folder / RECORD).exists():
             loaded = replace(load_encoder(reference, seed=context.seed), reference=name)
-            table = _embed_in_parts(folder, loaded, source, batch_size=batch_size, clips_per_part=clips_per_part)
+            table = _embed_in_parts(
+                folder, loaded, source, keep=over_time, batch_size=batch_size, clips_per_part=clips_per_part
+            )
             remove(folder / PARTS)
             table.save(folder)
         remove(folder / PARTS)
@@ -74,14 +79,14 @@ def tables_of(folder: Path) -> dict[str, EmbeddingTable]:
 
 
 def _embed_in_parts(
-    folder: Path, loaded: LoadedEncoder, source: ClipSource, *, batch_size: int, clips_per_part: int
+    folder: Path, loaded: LoadedEncoder, source: ClipSource, *, keep: OverTime, batch_size: int, clips_per_part: int
 ) -> EmbeddingTable:
     parts = []
     for start in range(0, len(source), clips_per_part):
         part = folder / PARTS / f"{start:09}"
         if not (part / RECORD).exists():
             positions = range(start, min(start + clips_per_part, len(source)))
-            embed_clips(loaded, SubsetClips(source, positions), batch_size=batch_size).save(part)
+            embed_clips(loaded, SubsetClips(source, positions), keep=keep, batch_size=batch_size).save(part)
         parts.append(EmbeddingTable.load(part))
     return replace(joined(parts), source_digest=source.digest)
 

@@ -90,15 +90,18 @@ def evaluate_manifest(
         baselines: Whether to score the evaluation's baselines too; what it computes itself, such as chance, stays.
     """
     protocol = {"name": evaluation, **_settings(settings)}
-    scored: dict[str, Any] = {"stage": "evaluate", "encoders": [encoder], "evaluation": protocol}
+    scored: dict[str, Any] = {
+        "stage": "evaluate",
+        "manifest": str(manifest.resolve()),
+        "encoders": [encoder],
+        "evaluation": protocol,
+    }
     if not baselines:
         scored["baselines"] = False
     stages: dict[str, Any] = {"evaluate": scored}
     if NEEDS.get(evaluation) == "clips":
         scored["clips"] = "$clips"
         stages = {"clips": _clips(manifest, num_frames=num_frames, size=size, sampler=sampler), **stages}
-    else:
-        scored["manifest"] = str(manifest.resolve())
     recipe = Recipe({"name": "evaluate", "seed": seed, "stages": stages})
     if out is not None:
         run(recipe, out=out, workers=workers)
