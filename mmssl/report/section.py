@@ -29,6 +29,18 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Warn:
+    """Something that makes what follows doubtful; shown at the top of the page too.
+
+    Args:
+        text: A sentence or two: what was seen, what it means, what to do.
+    """
+
+    kind: ClassVar[str] = "warn"
+    text: str
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows under column names; columns of numbers are set to the right and can be sorted.
 
@@ -185,7 +197,7 @@ class Scores:
     title: str = ""
 
 
-Block = Text | Table | LinePlot | Images | Video | Rejects | Scores
+Block = Text | Warn | Table | LinePlot | Images | Video | Rejects | Scores
 
 
 @dataclass(frozen=True)
@@ -219,7 +231,7 @@ class Damaged:
 
 
 _KINDS: dict[str, TypeAdapter[Any]] = {
-    block.kind: TypeAdapter(block) for block in (Text, Table, LinePlot, Images, Video, Rejects, Scores)
+    block.kind: TypeAdapter(block) for block in (Text, Warn, Table, LinePlot, Images, Video, Rejects, Scores)
 }
 
 

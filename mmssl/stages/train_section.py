@@ -13,7 +13,7 @@ from mmssl.functional.collapse import collapse_warning
 from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
 from mmssl.objectives.objective import Objective
-from mmssl.report.section import Block, Images, Picture, Section, Table, Text, write_section
+from mmssl.report.section import Block, Images, Picture, Section, Table, Warn, write_section
 from mmssl.stages.train_curves import curves
 from mmssl.views.view import View
 
@@ -50,11 +50,11 @@ def write_train_section(
     write_section(out, Section(title, blocks))
 
 
-def _warnings(lines: list[dict[str, Any]]) -> list[Text]:
-    """A paragraph where the last look at the embeddings finds them collapsed."""
+def _warnings(lines: list[dict[str, Any]]) -> list[Warn]:
+    """A warning where the last look at the embeddings finds them collapsed."""
     looks = [line for line in lines if line.get("spread") is not None and line.get("effective_rank") is not None]
     warning = collapse_warning(looks[-1]["spread"], looks[-1]["effective_rank"]) if looks else None
-    return [Text(f"Warning: at the end {warning}. The training has probably collapsed.")] if warning else []
+    return [Warn(f"At the end {warning}. The training has probably collapsed.")] if warning else []
 
 
 def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height width"]]:
