@@ -9,6 +9,7 @@ from mmssl.evaluation.distillation import distillation
 from mmssl.evaluation.few_labels import few_labels
 from mmssl.evaluation.few_shot import few_shot
 from mmssl.evaluation.fine_tune import fine_tune
+from mmssl.evaluation.frame_order import frame_order
 from mmssl.evaluation.keypoints import keypoints
 from mmssl.evaluation.knn import knn
 from mmssl.evaluation.linear_probe import linear_probe
@@ -18,6 +19,7 @@ from mmssl.evaluation.propagation import propagation
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.retrieval import retrieval
 from mmssl.evaluation.self_training import self_training
+from mmssl.evaluation.which_clip import which_clip
 
 EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "attention": attention,
@@ -26,6 +28,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "few_labels": few_labels,
     "few_shot": few_shot,
     "fine_tune": fine_tune,
+    "frame_order": frame_order,
     "keypoints": keypoints,
     "knn": knn,
     "linear_probe": linear_probe,
@@ -34,6 +37,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "propagation": propagation,
     "retrieval": retrieval,
     "self_training": self_training,
+    "which_clip": which_clip,
 }
 """Called `evaluation(subject, **settings)`; the first metric that an evaluation gives is its main one."""
 
@@ -45,6 +49,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "few_labels": ("pixels", "random:"),
     "few_shot": ("pixels", "random:"),
     "fine_tune": ("random:",),
+    "frame_order": ("pixels", "random:"),
     "keypoints": ("lab", "random:"),
     "knn": ("pixels", "random:"),
     "linear_probe": ("pixels", "random:"),
@@ -53,6 +58,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "propagation": ("lab", "random:"),
     "retrieval": ("pixels", "random:"),
     "self_training": ("pixels", "random:"),
+    "which_clip": ("pixels", "random:"),
 }
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""
 
@@ -63,6 +69,7 @@ NEEDS: dict[str, str] = {
     "few_labels": "clips",
     "few_shot": "clips",
     "fine_tune": "clips",
+    "frame_order": "clips",
     "keypoints": "manifest",
     "knn": "clips",
     "linear_probe": "clips",
@@ -71,5 +78,6 @@ NEEDS: dict[str, str] = {
     "propagation": "manifest",
     "retrieval": "clips",
     "self_training": "clips",
+    "which_clip": "clips",
 }
 """What an evaluation reads: decoded `clips`, or the media files of a `manifest`."""

@@ -1,0 +1,149 @@
+"""Which video a window of frames comes from, by its nearest neighbor among windows from earlier in the videos."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from mmssl.config import digest
+from mmssl.data.dataset import ClipItem, ClipSource
+from mmssl.errors import EvaluationError
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.subject import Subject
+from mmssl.retrieval.embeddings import EmbeddingTable, embed_clips
+from mmssl.retrieval.index import Index
+from mmssl.retrieval.over_time import IN_WORDS, OverTime
+from mmssl.retrieval.over_time import over_time as kept_over_time
+
+MIDDLE_GREY = 128
+
+
+class ChangeAlone:
+    """Clips without what stays: each frame less the clip's median, on middle grey; a `ClipSource` itself.
+
+    Args:
+        source: Where the clips are.
+    """
+
+    def __init__(self, source: ClipSource) -> None:
+        self._source = source
+
+    @property
+    def items(self) -> Sequence[ClipItem]:
+        """One for each clip."""
+        return self._source.items
+
+    @property
+    def digest(self) -> str:
+        """Names the content."""
+        return digest([self._source.digest, "change alone"])
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+        """The clips at some positions."""
+        clips = self._source.clips(indices, epoch=epoch)
+        still = clips.median(1, keepdim=True).values.to(torch.int16)
+        return (clips.to(torch.int16) - still + MIDDLE_GREY).clamp_(0, 255).to(torch.uint8)
+
+
+def which_clip(subject: Subject, *, over_time: tuple[OverTime, ...] = ("mean", "std")) -> list[ReportRow]:
+    """Finds the video of each late window by its nearest neighbor among the early windows of all videos.
+
+    A window is early where it ends before the middle of its video, late where it begins after it. Features that know a video
+    by its background find it as long as the background is there. So each score stands twice: on the frames as they are, and
+    with what stays still in the window removed from every frame, which leaves motion alone.
+
+    Args:
+        subject: Its clips, several of each row, as the sampler `windows` gives them.
+        over_time: What embeddings keep of a window's frames, one after the other; see `retrieval.over_time`.
+
+    Returns:
+        Top-1 and, of each query, the reciprocal rank of its own video's nearest window, for each of `over_time`.
+
+    Raises:
+        EvaluationError: If there are no clips, they have no timestamps, or fewer than two videos have early and late windows.
+    """
+    clips = subject.clips
+    if clips is None:
+        raise EvaluationError("which_clip embeds clips without what stays still; give `clips`")
+    early, late = _early_and_late(clips.items)
+    rows_of = np.array([item.row_id for item in clips.items], dtype=object)
+    num_videos = len(set(rows_of[early]))
+    rows = []
+    for source, of_what, what in (
+        (None, "", "frames as they are"),
+        (ChangeAlone(clips), " of change alone", "the window's median is removed from each of its frames"),
+    ):
+        every = subject.embeddings("concat") if source is None else _every_frame(subject, source)
+        frames = torch.from_numpy(np.array(every.embeddings)).reshape(len(every), -1, subject.encoder.encoder.dim)
+        for keep in over_time:
+            table = replace(every, embeddings=kept_over_time(frames, keep=keep).numpy(), over_time=keep)
+            ranks = _ranks(table, early, late, rows_of)
+            protocol = (
+                f"The video of each of {len(late)} windows from the second half of {num_videos} videos is that of its nearest "
+                f"neighbor by cosine similarity (exact search) among {len(early)} windows from the first halves; a window's "
+                f"embedding is {IN_WORDS[keep]}; {what}."
+            )
+            chances = {
+                "top1": 1 / num_videos,
+                "reciprocal rank": sum(1 / (n + 1) for n in range(num_videos)) / num_videos,
+            }
+            values = {"top1": float((ranks == 1).mean()), "reciprocal rank": float((1 / ranks).mean())}
+            for metric, value in values.items():
+                for encoder, score, how in (
+                    (None, value, protocol),
+                    ("chance", chances[metric], "A guess among the videos."),
+                ):
+                    name, size = f"{metric} {keep}{of_what}", len(late)
+                    rows.append(
+                        subject.row(
+                            "which_clip", name, score, split="all", num_items=size, protocol=how, encoder=encoder
+                        )
+                    )
+    return rows
+
+
+def _every_frame(subject: Subject, source: ClipSource) -> EmbeddingTable:
+    return embed_clips(subject.encoder, source, keep="concat", device=subject.device)
+
+
+def _early_and_late(items: Sequence[ClipItem]) -> tuple[Int[np.ndarray, " early"], Int[np.ndarray, " late"]]:
+    """Positions of the windows on either side of the middle of their video, of videos that have both."""
+    if any(not item.pts_seconds for item in items):
+        raise EvaluationError("the clips have no timestamps; decode them to a store, not on the fly")
+    spans: dict[str, tuple[float, float]] = {}
+    for item in items:
+        begin, end = spans.get(item.row_id, (float("inf"), float("-inf")))
+        spans[item.row_id] = min(begin, item.pts_seconds[0]), max(end, item.pts_seconds[-1])
+    early: dict[str, list[int]] = {}
+    late: dict[str, list[int]] = {}
+    for place, item in enumerate(items):
+        middle = sum(spans[item.row_id]) / 2
+        if item.pts_seconds[-1] < middle:
+            early.setdefault(item.row_id, []).append(place)
+        elif item.pts_seconds[0] > middle:
+            late.setdefault(item.row_id, []).append(place)
+    both = sorted(early.keys() & late.keys())
+    if len(both) < 2:
+        raise EvaluationError(
+            f"{len(both)} videos have windows before and after their middle, two are needed; decode with the sampler windows"
+        )
+    return tuple(np.array([place for row in both for place in found[row]]) for found in (early, late))  # type: ignore[return-value]
+
+
+def _ranks(
+    table: EmbeddingTable, early: Int[np.ndarray, " early"], late: Int[np.ndarray, " late"], rows_of: np.ndarray
+) -> Int[np.ndarray, " late"]:
+    """Of each late window, the place of its own video among all videos by their nearest early window."""
+    index = Index.from_table(table.subset(early.tolist()))
+    found = index.search(np.asarray(table.embeddings[late]), len(early))
+    ranks = []
+    for query, neighbors in zip(late, found.positions, strict=True):
+        videos = list(dict.fromkeys(rows_of[early[neighbors]].tolist()))
+        ranks.append(videos.index(rows_of[query]) + 1)
+    return np.array(ranks)
