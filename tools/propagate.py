@@ -20,7 +20,9 @@ def main() -> int:
         required=True,
         help="indexed PNG (0 is background) or a folder of them, COCO, CVAT, Label Studio, DeepLabCut, SLEAP, points CSV",
     )
-    parser.add_argument("--encoder", default="lab", help="a checkpoint folder, timm:NAME[@FILE], lab or pixels")
+    parser.add_argument(
+        "--encoder", default="default", help="default, a checkpoint folder, timm:NAME[@FILE], lab or pixels"
+    )
     parser.add_argument("--preset", default="default", help="protocol; `mmssl list presets` shows them")
     parser.add_argument("--labels-format", help="format of the labels, where the file does not tell")
     parser.add_argument("--frame", type=int, help="frame that a single indexed PNG labels, counted from 0")

@@ -22,7 +22,7 @@ def propagate(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
-    encoder: Annotated[str, typer.Option(help=ENCODER_HELP)] = "lab",
+    encoder: Annotated[str, typer.Option(help=ENCODER_HELP)] = "default",
     preset: Annotated[str, typer.Option(help="Protocol; see `mmssl list presets`.")] = "default",
     labels_format: Annotated[
         str | None,

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 ENCODER_HELP = (
-    "A checkpoint or the folder of a train stage, `timm:NAME[:stride=8][@FILE]`, `lab`, `pixels`, `random:` and one of these, "
-    "or `sum:0.7*lab+0.3*ENCODER`."
+    "`default` (trained, comes with the package), a checkpoint or the folder of a train stage, `timm:NAME[:stride=8][@FILE]`, "
+    "`lab`, `pixels`, `random:` and one of these, or `sum:0.7*lab+0.3*ENCODER`."
 )
 
 Encoder = Annotated[str, typer.Argument(help=ENCODER_HELP, show_default=False)]

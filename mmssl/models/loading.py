@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import mmssl
 from mmssl import __version__
 from mmssl.config import Spec, build, digest, normalized
 from mmssl.errors import CheckpointError, ConfigError
 from mmssl.files import atomic_folder
 from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
-from mmssl.models.references import WEIGHTLESS, parse_named, parse_sum
+from mmssl.models.references import DEFAULT, DEFAULT_IS, SHIPPED, WEIGHTLESS, parse_named, parse_sum
 from mmssl.models.timm_encoder import load_timm_encoder
 from mmssl.models.weighted_sum import WeightedSum
 
 WEIGHTS_FILE = "encoder.safetensors"
 CARD_FILE = "card.json"
 CHECKPOINT_FOLDER = "checkpoint"
+SHIPPED_FOLDER = Path(mmssl.__file__).parent / "weights"
+"""The checkpoint that comes with this package."""
 TRAINED = tuple(name for name in ENCODERS if name not in (*WEIGHTLESS, "timm"))
 
 
@@ -77,12 +80,15 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
         reference: A checkpoint folder, or the folder of a training stage that holds one; `lab` or `pixels`; `timm:NAME`
             or `timm:NAME@FILE`; `random:` and one of these, or a name in ENCODERS, for its architecture with fresh
             weights. Settings follow a name after a colon: `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`.
-            `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see `WeightedSum`.
+            `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see `WeightedSum`. `shipped` is what
+            this package was trained to and carries along, `default` what `mmssl propagate` uses, see `DEFAULT_IS`.
         seed: Of fresh weights; global randomness stays as it was.
 
     Raises:
         CheckpointError: If there is no such encoder, or it is damaged or of another make.
     """
+    if reference == DEFAULT:
+        return replace(load_encoder(DEFAULT_IS), reference=reference)
     if reference.startswith("sum:"):
         return _load_sum(reference, seed)
     if reference.startswith("random:"):
@@ -100,7 +106,7 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
         return _loaded(encoder, named.spec, reference, {"weights": named.file or "published"})
     if named is not None:
         return _loaded(_build(named.spec, reference), named.spec, reference, {"weights": "none"})
-    if reference == "default" or reference.startswith("open_clip:"):
+    if reference.startswith("open_clip:"):
         raise CheckpointError(
             f"{reference}: not available in this version; use a checkpoint folder, {', '.join(WEIGHTLESS)} or timm:NAME"
         )
@@ -134,15 +140,15 @@ def read_card(reference: str) -> EncoderCard:
 
 
 def _folder(reference: str) -> Path:
-    folder = Path(reference)
+    folder = SHIPPED_FOLDER if reference == SHIPPED else Path(reference)
     for candidate in (folder, folder / CHECKPOINT_FOLDER):
         if (candidate / CARD_FILE).is_file():
             return candidate
     if folder.exists():
         raise CheckpointError(f"{reference}: is no checkpoint: expected a folder with {CARD_FILE} and {WEIGHTS_FILE}")
     raise CheckpointError(
-        f"{reference}: no such encoder; expected a checkpoint folder, {', '.join(WEIGHTLESS)}, timm:NAME[@FILE], "
-        "or random: and one of these"
+        f"{reference}: no such encoder; expected {DEFAULT}, {SHIPPED}, a checkpoint folder, {', '.join(WEIGHTLESS)}, "
+        "timm:NAME[@FILE], or random: and one of these"
     )
 
 

@@ -10,6 +10,15 @@ from mmssl.errors import CheckpointError
 WEIGHTLESS = ("lab", "pixels")
 """Encoders that are code alone."""
 
+SHIPPED = "shipped"
+"""The trained weights that come with this package."""
+
+DEFAULT = "default"
+"""What labels are carried with unless another encoder is named."""
+
+DEFAULT_IS = f"sum:0.6*{SHIPPED}+0.4*lab"
+"""The reference that `default` stands for."""
+
 
 @dataclass(frozen=True)
 class NamedEncoder:
@@ -66,6 +75,8 @@ def parse_sum(reference: str) -> list[tuple[float, str]]:
 
 def random_reference(reference: str) -> str | None:
     """The reference of the same architecture with fresh weights; None where there are no trained weights."""
+    if reference == DEFAULT:
+        return random_reference(DEFAULT_IS)
     if reference.startswith("sum:"):
         parts = [(weight, of, random_reference(of)) for weight, of in parse_sum(reference)]
         if all(fresh is None for _, _, fresh in parts):

@@ -9,8 +9,8 @@ from torch.testing import assert_close
 from mmssl.config import build
 from mmssl.errors import CheckpointError
 from mmssl.models import ENCODER_CHOICE, timm_encoder
-from mmssl.models.loading import load_encoder, read_card, save_encoder
-from mmssl.models.references import random_reference
+from mmssl.models.loading import SHIPPED_FOLDER, load_encoder, read_card, save_encoder
+from mmssl.models.references import DEFAULT_IS, random_reference
 from mmssl.models.weighted_sum import WeightedSum
 
 SPEC = {"name": "small_resnet", "width": 4, "num_blocks": [1, 1], "feature_dim": 8, "input": "lab"}
@@ -114,7 +114,8 @@ def test_damage_is_one_line_that_names_the_folder(folder: Path, damage: object) 
 
 @pytest.mark.parametrize(
     "reference",
-    ["", "nothing/here", "random:nothing/here", "random:lab", "random:", "default", "open_clip:ViT-B-32", "timm:no_such_model",
+    ["", "nothing/here", "random:nothing/here", "random:lab", "random:", "random:default", "open_clip:ViT-B-32",
+     "timm:no_such_model",
      "timm:resnet10t@nothing.safetensors", "random:timm:no_such_model", "timm:", "lab:stride", "lab:stride=5", "lab:x=1",
      "random:timm:resnet10t:stride=7", "random:resnet18:stride=x", "timm:resnet10t:strid=8", "random:lab:stride=8",
      "sum:lab", "sum:0*lab", "sum:", "sum:0.5*lab+0.5*nothing/here", "random:sum:1*lab"],
@@ -123,6 +124,21 @@ def test_unknown_references_are_refused_in_one_line(reference: str) -> None:
     with pytest.raises(CheckpointError) as raised:
         load_encoder(reference)
     assert "\n" not in str(raised.value)
+
+
+def test_default_is_what_ships() -> None:
+    default, meant = load_encoder("default"), load_encoder(DEFAULT_IS)
+    assert default.reference == "default"
+    assert default.digest == meant.digest
+    assert random_reference("default") == random_reference(DEFAULT_IS)
+    assert load_encoder(str(random_reference("default"))).digest != default.digest
+
+
+def test_shipped_weights_are_small_and_say_what_they_were_trained_on() -> None:
+    facts = load_encoder("shipped").card.facts
+    assert all(entry["license"] and entry["clip"] for entry in facts["data"])
+    assert {"license", "recipe", "seed", "num_steps", "figures"} <= set(facts)
+    assert sum(file.stat().st_size for file in SHIPPED_FOLDER.iterdir()) < 12e6
 
 
 def test_timm_takes_weights_from_a_file_or_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
