@@ -14,6 +14,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
+        _share(temporary)
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
@@ -30,6 +31,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         for file in temporary.rglob("*"):
+            _share(file)
             sync(file)
         sync(temporary)
         if path.exists():
@@ -39,6 +41,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def _share(path: Path) -> None:
+    """Lets those read and write a file who may do so in its folder; some libraries make files for their owner alone."""
+    if path.is_file():
+        path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def remove_partial(folder: Path) -> None:
