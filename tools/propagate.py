@@ -8,6 +8,7 @@ from mmssl.errors import MmsslError
 from mmssl.memory import keep_freed_memory
 from mmssl.models.loading import load_encoder
 from mmssl.propagation.video import propagate_video
+from mmssl.training.adaptation import adapt_encoder
 
 
 def main() -> int:
@@ -32,15 +33,18 @@ def main() -> int:
     parser.add_argument("--no-overlay", action="store_true", help="write no overlay.mp4 and no contact_sheet.png")
     parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results")
     parser.add_argument("--features", type=Path, help="folder that keeps features for the next run on this video")
+    parser.add_argument("--adapt", action="store_true", help="first train the encoder on this video, without labels")
     options = parser.parse_args()
     keep_freed_memory()
     try:
         loaded = load_encoder(options.encoder)
+        if options.adapt:
+            loaded = adapt_encoder(options.video, loaded, out=options.out / "adapted")
         result = propagate_video(
             options.video,
             options.labels,
             encoder=loaded.encoder,
-            encoder_name=options.encoder,
+            encoder_name=loaded.reference,
             encoder_digest=loaded.digest,
             out=options.out,
             preset=options.preset,

@@ -54,6 +54,14 @@ def propagate(
             show_default=False,
         ),
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="First train the encoder on the frames of this video, without labels, for about a minute; kept in "
+            "`adapted/` of the results' folder.",
+        ),
+    ] = False,
 ) -> None:
     """Carry labels on one or more frames to every frame of a video; print the folder with the results.
 
@@ -78,16 +86,22 @@ def propagate(
     - `mmssl propagate frames/ --labels first.png --encoder runs/demo/tracker --preset crw -o out/`
 
     - `mmssl propagate dog.mp4 --labels masks/ --encoder timm:resnet50:stride=8 --features cache/ -o out/`
+
+    - `mmssl propagate dog.mp4 --labels dog_00000.png --encoder runs/demo/tracker --adapt -o out/`
     """
     from mmssl.models.loading import load_encoder
     from mmssl.propagation.video import propagate_video
 
     loaded = load_encoder(encoder)
+    if adapt:
+        from mmssl.training.adaptation import adapt_encoder
+
+        loaded = adapt_encoder(video, loaded, out=out / "adapted")
     result = propagate_video(
         video,
         labels,
         encoder=loaded.encoder,
-        encoder_name=encoder,
+        encoder_name=loaded.reference,
         encoder_digest=loaded.digest,
         out=out,
         preset=preset,

@@ -58,3 +58,23 @@ def test_bad_labels_are_one_line_and_exit_2(squares: Squares, tmp_path: Path) ->
         assert "nan" in done.stderr
     assert not (tmp_path / "command").exists()
     assert not (tmp_path / "script").exists()
+
+
+def test_an_encoder_without_weights_cannot_be_adapted(squares: Squares, tmp_path: Path) -> None:
+    labels = write_points(tmp_path / "points.csv")
+    for done in run(
+        str(squares[0]), "--labels", str(labels), "--encoder", "lab", "--adapt", "-o", str(tmp_path / "OUT")
+    ):
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "has no weights to adapt" in done.stderr
+
+
+def test_command_and_script_adapt_alike(squares: Squares, tmp_path: Path) -> None:
+    labels = write_points(tmp_path / "points.csv")
+    encoder = ["--encoder", "random:small_resnet:width=4", "--adapt", "--no-overlay"]
+    for done in run(str(squares[0]), "--labels", str(labels), *encoder, "-o", str(tmp_path / "OUT")):
+        assert done.returncode == 0, done.stderr
+    for name in ("objects.csv", "adapted/checkpoint/encoder.safetensors", "adapted/metrics.jsonl"):
+        assert (tmp_path / "command" / name).read_bytes() == (tmp_path / "script" / name).read_bytes(), name
+    assert "adapted to" in (tmp_path / "command" / "summary.json").read_text()
