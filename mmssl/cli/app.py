@@ -85,7 +85,11 @@ def options(
     """
 
 
-def main() -> None:
-    """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted."""
+def main(*arguments: str) -> None:
+    """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted.
+
+    Args:
+        arguments: In place of those this process was called with.
+    """
     keep_freed_memory()
-    app(prog_name="mmssl")
+    app(arguments or None, prog_name="mmssl")

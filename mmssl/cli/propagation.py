@@ -69,8 +69,9 @@ def propagate(
     fused in between. Look at `review.csv`, label one more frame where it is wrong, and run the same command again: only the
     frames between the neighboring labeled frames are done anew. Interrupted, the same command goes on where it stopped.
 
-    It works at once with `lab` (colors of patches, no weights). Networks know more: a checkpoint of this project, or
-    `timm:NAME`. `mmssl list presets` shows the protocols; `default` is the one to begin with.
+    It works at once with the encoder that comes along; --adapt trains that on the video first. --encoder takes others: a
+    checkpoint of yours, timm:NAME, or lab (colors of patches, no weights). `mmssl list presets` shows the protocols;
+    `default` is the one to begin with.
 
     Results: `masks/00000.png` ..., `objects.csv` (area, confidence, lost), `frames.csv` (exact times), `review.csv` (what to
     look at again), `overlay.mp4`, `contact_sheet.png`, `summary.json`, `logs/timing.json` (where the time went), and
@@ -87,7 +88,7 @@ def propagate(
 
     - `mmssl propagate dog.mp4 --labels masks/ --encoder timm:resnet50:stride=8 --features cache/ -o out/`
 
-    - `mmssl propagate dog.mp4 --labels dog_00000.png --encoder runs/demo/tracker --adapt -o out/`
+    - `mmssl propagate dog.mp4 --labels dog_00000.png --adapt -o out/`
     """
     from mmssl.models.loading import load_encoder
     from mmssl.propagation.video import propagate_video
