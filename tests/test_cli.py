@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,20 @@ def mmssl(*arguments: str, **options: object) -> subprocess.CompletedProcess[str
     )
 
 
-def test_help_is_quick_and_names_every_command() -> None:
-    began = time.monotonic()
-    done = mmssl("--help")
-    seconds = time.monotonic() - began
-    assert done.returncode == 0
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    script = """
+import sys
+from mmssl.cli import main
+try:
+    main("--help")
+except SystemExit:
+    print(sorted({"torch", "numpy", "av", "faiss", "timm"} & set(sys.modules)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "dumb"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     for command in ("run", "check", "list", "manifest", "evaluate", "embed", "index", "search", "propagate", "report"):
         assert f" {command} " in done.stdout
-    assert seconds < 3, "about 0.3 s on an idle machine"
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 COMMANDS = "run|check|list|manifest build|manifest check|manifest convert|evaluate|embed|index|search|propagate|report"
