@@ -105,10 +105,11 @@ def score_tables(rows: Sequence[ReportRow]) -> list[ScoreTable]:
 
 
 def shown(value: float | None) -> str:
-    """A score with three digits after the point, or three significant ones where it is large; empty for none."""
+    """A score with three digits after the point, fewer where it is large: no less than one whole; empty for none."""
     if value is None:
         return ""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, 3 - whole) if whole > 1 else 3}f}"
 
 
 def _highest(lines: list[Line]) -> Line | None:
