@@ -62,14 +62,10 @@ class Colorization(Objective):
         accuracy = (logits.detach().argmax(1) == likeliest).float().mean()
         return {"loss": (self.weights[likeliest] * surprise).mean(), "accuracy": accuracy}
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """Pictures in grey, in predicted colors, and in their own."""
-        training = self.training
-        self.eval()
         images = batch["image"][:8]
         ab = annealed_mean(self._logits(images), self.bins)
-        self.train(training)
         ab = functional.interpolate(ab, size=images.shape[-2:], mode="bilinear", align_corners=False)
         lightness = rgb_to_lab(images)[:, :1]
         rows = (

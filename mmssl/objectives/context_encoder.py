@@ -71,15 +71,11 @@ class ContextEncoder(Objective):
             "critic": critic.detach(),
         }
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """Images with their hole, with what is painted there, and whole."""
-        training = self.training
-        self.eval()
         images = batch["image"][:8]
         holed, _ = _holed(images)
         painted = self._painted(holed).clamp(0, 1)
-        self.train(training)
         filled = holed.clone()
         _middle(filled).copy_(_middle(painted))
         rows = (holed, filled, images)

@@ -102,14 +102,10 @@ class ContrastiveRandomWalk(Objective):
         drawn = [torch.rand(edges, generator=torch.Generator().manual_seed(seed)) for seed in draw.tolist()]
         return (torch.stack(drawn) < self.edge_dropout).to(draw.device)
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """Where a walker from the middle of a few clips' first frames is in each frame, on the longest walk."""
-        training = self.training
-        self.eval()
         few = {key: value[:_PICTURED_CLIPS] for key, value in batch.items()}
         nodes, ends = self._nodes(few)
-        self.train(training)
         frames = few["frames"]
         if "patches" in few:
             frames = torch.cat((frames, frames[:, :1]), dim=1)

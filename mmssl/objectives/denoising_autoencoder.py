@@ -33,13 +33,9 @@ class DenoisingAutoencoder(Objective):
         """The loss of `corrupted` against `image`."""
         return {"loss": functional.mse_loss(self._restored(batch["corrupted"]).float(), batch["image"])}
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """Corrupted, restored and true images."""
-        training = self.training
-        self.eval()
         restored = self._restored(batch["corrupted"][:8]).clamp(0, 1)
-        self.train(training)
         rows = (batch["corrupted"][:8], restored, batch["image"][:8])
         return {"corrupted, restored, truth": torch.cat([torch.cat(tuple(row), dim=2) for row in rows], dim=1)}
 

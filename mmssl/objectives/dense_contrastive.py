@@ -79,14 +79,10 @@ class DenseContrastive(Objective):
             queries, everyone, matches, temperature=self.temperature, offset=rank_offset(len(queries))
         )
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """For a cell in the middle of a few images: where it is, where its features find it, where it should be found."""
-        training = self.training
-        self.eval()
         few = {key: value[:_PICTURED_CLIPS] for key, value in batch.items()}
         first, second = self._maps(few)
-        self.train(training)
         cells = (first.shape[2], first.shape[3])
         matches = matching_cells(few["boxes"][:, 0], few["boxes"][:, -1], cells)
         start = most_central(matches, cells)

@@ -56,14 +56,10 @@ class FrameOrder(Objective):
         loss, accuracy = order_loss(self._logits(batch["frames"]), negative_share=self.negative_share)
         return {"loss": loss, "accuracy": accuracy}
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """The tuples of a few clips; the shade of the bar below each says how sure it is of the order, white for yes."""
-        training = self.training
-        self.eval()
         frames = batch["frames"][:4]
         sure = self._logits(frames).sigmoid()
-        self.train(training)
         rows = []
         for clip, shades in zip(frames, sure, strict=True):
             tuples = zip(IN_ORDER[:1] + OUT_OF_ORDER[::2], shades[[0, 2, 4]], strict=True)

@@ -67,13 +67,9 @@ class FrameSorting(Objective):
         loss = functional.cross_entropy(logits.flatten(0, 1), classes.flatten())
         return {"loss": loss, "accuracy": (logits.detach().argmax(-1) == classes).float().mean()}
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """How often each order (row) is taken for each (column), white for always."""
-        training = self.training
-        self.eval()
         found = self._logits(batch["frames"]).argmax(-1)
-        self.train(training)
         count = int(self.classes.max()) + 1
         confusion = torch.zeros(count, count, device=found.device)
         pairs = (self.classes.expand_as(found).flatten(), found.flatten())

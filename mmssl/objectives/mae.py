@@ -69,8 +69,7 @@ class MAE(Objective):
         error = (self._painted(images, batch["mask"]).float() - target).square().mean(-1)
         return {"loss": error[hidden].mean()}
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """What the encoder sees, what the decoder makes of it with hidden patches' own mean and deviation, and the truth."""
         images, mask = batch["image"][:8], batch["mask"][:8]
         if self.encoder.input != "rgb":

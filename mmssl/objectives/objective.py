@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmssl.models.encoder import Encoder
+from mmssl.models.modes import looking_only
 
 Batch = dict[str, Tensor]
 Output = dict[str, Tensor]
@@ -62,5 +63,13 @@ class Objective(nn.Module):
         """
 
     def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
-        """Pictures for the report, RGB in 0..1 by title, such as reconstructed colours beside the true ones."""
+        """Pictures for the report, RGB in 0..1 by title, such as reconstructed colours beside the true ones.
+
+        Made in evaluation mode and without gradients; the objective is left as it was.
+        """
+        with looking_only(self):
+            return self._pictures(batch)
+
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+        """What a method has to show; nothing where it does not say."""
         return {}

@@ -140,15 +140,11 @@ class VideoColorization(Objective):
         """Moves on the share of true colors."""
         self.progress.fill_(progress)
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
+    def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """The last frames of a few clips as the encoder sees them, with copied and with true colors; where they look."""
-        training = self.training
-        self.eval()
         few = {key: value[:_PICTURED_CLIPS] for key, value in batch.items()}
         lab = rgb_to_lab(few["frames"])
         features = self.features(few, lab)
-        self.train(training)
         ab = _reduce(lab[:, :, 1:], features.shape[-2:])
         copied = self._copy(features[:, -1], features[:, :-1], ab[:, :-1])
         seen = self._seen(few, lab)[:, -1] if self.encoder.input != "lightness" else None
