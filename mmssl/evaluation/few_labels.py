@@ -3,7 +3,7 @@
 from mmssl.evaluation.classification import classification_rows, constant_rows
 from mmssl.evaluation.classifier_training import ClassifierTraining
 from mmssl.evaluation.labeled import balanced_share, labeled_splits
-from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe, how_chosen
+from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe, how_chosen, probe_detail
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.tuning import supervised_rows
@@ -60,18 +60,16 @@ def few_labels(
                 *task.remarks(),
             ]
         )
-        detail = {
-            "num_classes": len(task.classes),
-            "num_train": len(task.train),
-            "num_validation": probe.num_validation,
-            "num_unlabeled": task.num_unlabeled,
-            "l2": probe.l2,
-            "validation": probe.validation,
-        }
         suffix = f"@{100 * share:g}%"
         scores = probe.scores(table.embeddings[task.test])
         rows += classification_rows(
-            subject, "few_labels", scores, task, protocol=f"{protocol}.", detail=detail, suffix=suffix
+            subject,
+            "few_labels",
+            scores,
+            task,
+            protocol=f"{protocol}.",
+            detail=probe_detail(task, probe),
+            suffix=suffix,
         )
         baselines += constant_rows(subject, "few_labels", task, suffix=suffix)
         baselines += supervised_rows(subject, "few_labels", task, supervised, suffix=suffix)

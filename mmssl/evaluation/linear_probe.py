@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,14 +113,6 @@ def _score(
 ) -> list[ReportRow]:
     probe = fit_probe(table, task, l2s=l2s, validation_share=validation_share, seed=subject.seed, device=subject.device)
     scores = probe.scores(table.embeddings[task.test])
-    detail = {
-        "num_classes": len(task.classes),
-        "num_train": len(task.train),
-        "num_validation": probe.num_validation,
-        "num_unlabeled": task.num_unlabeled,
-        "l2": probe.l2,
-        "validation": probe.validation,
-    }
     protocol = ". ".join(
         [
             f"Logistic regression (L-BFGS) on frozen, standardised embeddings of {len(task.train)} labelled clips of "
@@ -129,7 +122,9 @@ def _score(
         ]
     )
     return [
-        *classification_rows(subject, "linear_probe", scores, task, protocol=f"{protocol}.", detail=detail),
+        *classification_rows(
+            subject, "linear_probe", scores, task, protocol=f"{protocol}.", detail=probe_detail(task, probe)
+        ),
         *constant_rows(subject, "linear_probe", task),
         *supervised_rows(subject, "linear_probe", task, supervised),
     ]
@@ -188,6 +183,18 @@ def standardization(features: Float[Tensor, "items dim"]) -> tuple[Float[Tensor,
     """Mean and standard deviation of each feature; a deviation of 1 for one that does not vary."""
     deviation, mean = torch.std_mean(features, dim=0, correction=0)
     return mean, torch.where(deviation > 1e-6 * deviation.max(), deviation, 1.0)
+
+
+def probe_detail(task: LabeledSplits, probe: Probe) -> dict[str, Any]:
+    """Facts of a probe's rows: how much it learnt from, its penalty, and what each penalty reached."""
+    return {
+        "num_classes": len(task.classes),
+        "num_train": len(task.train),
+        "num_validation": probe.num_validation,
+        "num_unlabeled": task.num_unlabeled,
+        "l2": probe.l2,
+        "validation": probe.validation,
+    }
 
 
 def how_chosen(probe: Probe, l2s: Sequence[float]) -> str:

@@ -67,32 +67,24 @@ def retrieval(
     if task.num_unlabeled:
         parts.append(f"{task.num_unlabeled} clips without a label are left out")
     detail = {"num_classes": len(task.classes), "num_gallery": len(task.gallery), "num_unlabeled": task.num_unlabeled}
-    size = len(task.queries)
-    rows = [
+    answers = [
+        (None, measured, f"{'; '.join(parts)}.", detail),
+        ("chance", by_chance, "What a ranking in random order gives on average.", None),
+    ]
+    return [
         subject.row(
             "retrieval",
             name,
             value,
             split=task.split,
-            num_items=size,
-            protocol=f"{'; '.join(parts)}.",
-            detail=detail,
+            num_items=len(task.queries),
+            protocol=protocol,
+            encoder=encoder,
+            detail=facts,
         )
-        for name, value in measured.items()
+        for encoder, values, protocol, facts in answers
+        for name, value in values.items()
     ]
-    rows += [
-        subject.row(
-            "retrieval",
-            name,
-            value,
-            split=task.split,
-            num_items=size,
-            protocol="What a ranking in random order gives on average.",
-            encoder="chance",
-        )
-        for name, value in by_chance.items()
-    ]
-    return rows
 
 
 def average_precision(right: Bool[Tensor, "queries ranks"]) -> Float[Tensor, " queries"]:

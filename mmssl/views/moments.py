@@ -4,6 +4,8 @@ Where frames lie in a clip must not show in anything but what happens in it. A s
 the codec's quality would give it away; small shifts and changes of brightness of each frame on its own hide it.
 """
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -12,43 +14,49 @@ from mmssl.functional.random import ItemRandom
 from mmssl.views.crop import cut, random_boxes
 
 
-def cut_moments(
-    clips: UInt8[Tensor, "batch frames 3 height width"],
-    positions: Int[Tensor, "batch moments"],
-    random: ItemRandom,
-    *,
-    size: int,
-    scale: tuple[float, float],
-    flip_probability: float,
-    shift_pixels: int,
-    brightness: float,
-) -> Float[Tensor, "batch moments 3 size size"]:
+@dataclass(frozen=True)
+class MomentCut:
     """Takes frames out of clips.
 
     Args:
-        clips: Where the frames are.
-        positions: Of the frames to take, in the order in which they are given back.
-        random: One item a clip.
         size: Side of a frame in pixels.
         scale: Smallest and largest area of the crop, as a share of the frame's.
         flip_probability: Of a mirrored clip.
         shift_pixels: Each frame lies up to so many pixels of the result off its place, both ways.
         brightness: Each frame is up to this share brighter or darker.
-
-    Returns:
-        RGB in 0..1.
     """
-    batch, moments = positions.shape
-    frames = clips[torch.arange(batch)[:, None], positions]
-    boxes = random_boxes(random, "crop", height=clips.shape[-2], width=clips.shape[-1], scale=scale)
-    flip = random.uniform("flip") < flip_probability
-    wide = cut(frames, boxes, size=size + 2 * shift_pixels, flip=flip)
-    if shift_pixels:
-        corners = random.integers("shift", (moments, 2), high=2 * shift_pixels + 1).flatten(0, 1).tolist()
-        shifted = [
-            frame[:, top : top + size, left : left + size]
-            for frame, (top, left) in zip(wide.flatten(0, 1), corners, strict=True)
-        ]
-        wide = torch.stack(shifted).reshape(batch, moments, 3, size, size)
-    light = random.uniform("light", (moments,), low=1 - brightness, high=1 + brightness)
-    return (wide * light[:, :, None, None, None]).clamp_(0, 1)
+
+    size: int
+    scale: tuple[float, float]
+    flip_probability: float
+    shift_pixels: int
+    brightness: float
+
+    def __call__(
+        self,
+        clips: UInt8[Tensor, "batch frames 3 height width"],
+        positions: Int[Tensor, "batch moments"],
+        random: ItemRandom,
+    ) -> Float[Tensor, "batch moments 3 size size"]:
+        """The frames, RGB in 0..1.
+
+        Args:
+            clips: Where the frames are.
+            positions: Of the frames to take, in the order in which they are given back.
+            random: One item a clip.
+        """
+        size, shift = self.size, self.shift_pixels
+        batch, moments = positions.shape
+        frames = clips[torch.arange(batch)[:, None], positions]
+        boxes = random_boxes(random, "crop", height=clips.shape[-2], width=clips.shape[-1], scale=self.scale)
+        flip = random.uniform("flip") < self.flip_probability
+        wide = cut(frames, boxes, size=size + 2 * shift, flip=flip)
+        if shift:
+            corners = random.integers("shift", (moments, 2), high=2 * shift + 1).flatten(0, 1).tolist()
+            shifted = [
+                frame[:, top : top + size, left : left + size]
+                for frame, (top, left) in zip(wide.flatten(0, 1), corners, strict=True)
+            ]
+            wide = torch.stack(shifted).reshape(batch, moments, 3, size, size)
+        light = random.uniform("light", (moments,), low=1 - self.brightness, high=1 + self.brightness)
+        return (wide * light[:, :, None, None, None]).clamp_(0, 1)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mmssl.errors import ConfigError
 from mmssl.functional.random import ItemRandom
-from mmssl.views.moments import cut_moments
+from mmssl.views.moments import MomentCut
 
 
 class OrderedFramesView:
@@ -19,7 +19,7 @@ class OrderedFramesView:
         num_frames: Frames of each clip to take.
         max_step: Each gap from one frame to the next is drawn from 1 to this many frames of the clip; where not given, the
             most that the clip has room for.
-        scale: See `cut_moments`, like all that follow.
+        scale: See `MomentCut`, like all that follow.
         flip_probability: Of a mirrored clip.
         shift_pixels: Of each frame on its own.
         brightness: Of each frame on its own.
@@ -36,13 +36,15 @@ class OrderedFramesView:
         shift_pixels: int = 2,
         brightness: float = 0.1,
     ) -> None:
-        self.size = size
+        self.cut = MomentCut(
+            size=size,
+            scale=scale,
+            flip_probability=flip_probability,
+            shift_pixels=shift_pixels,
+            brightness=brightness,
+        )
         self.num_frames = num_frames
         self.max_step = max_step
-        self.scale = scale
-        self.flip_probability = flip_probability
-        self.shift_pixels = shift_pixels
-        self.brightness = brightness
 
     def __call__(self, clips: UInt8[Tensor, "batch frames 3 height width"], random: ItemRandom) -> dict[str, Tensor]:
         """The frames.
@@ -61,14 +63,4 @@ class OrderedFramesView:
         offsets = torch.cat((torch.zeros_like(steps[:, :1]), steps.cumsum(1)), dim=1)
         room = available - 1 - offsets[:, -1]
         start = (random.uniform("start") * (room + 1)).long().minimum(room)
-        frames = cut_moments(
-            clips,
-            start[:, None] + offsets,
-            random,
-            size=self.size,
-            scale=self.scale,
-            flip_probability=self.flip_probability,
-            shift_pixels=self.shift_pixels,
-            brightness=self.brightness,
-        )
-        return {"frames": frames}
+        return {"frames": self.cut(clips, start[:, None] + offsets, random)}

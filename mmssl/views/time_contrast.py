@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mmssl.errors import ConfigError
 from mmssl.functional.random import ItemRandom
-from mmssl.views.moments import cut_moments
+from mmssl.views.moments import MomentCut
 
 
 class TimeContrastView:
@@ -17,7 +17,7 @@ class TimeContrastView:
         num_far: Far frames of each clip.
         near_frames: The near frame is at most so many frames of the clip before or after the anchor.
         far_frames: Far frames are at least so many away from it.
-        scale: See `cut_moments`, like all that follow.
+        scale: See `MomentCut`, like all that follow.
         flip_probability: Of a mirrored clip.
         shift_pixels: Of each frame on its own.
         brightness: Of each frame on its own.
@@ -42,14 +42,16 @@ class TimeContrastView:
             raise ConfigError(
                 f"near_frames is {near_frames} and far_frames {far_frames}; set 1 <= near_frames < far_frames"
             )
-        self.size = size
+        self.cut = MomentCut(
+            size=size,
+            scale=scale,
+            flip_probability=flip_probability,
+            shift_pixels=shift_pixels,
+            brightness=brightness,
+        )
         self.num_far = num_far
         self.near_frames = near_frames
         self.far_frames = far_frames
-        self.scale = scale
-        self.flip_probability = flip_probability
-        self.shift_pixels = shift_pixels
-        self.brightness = brightness
 
     def __call__(self, clips: UInt8[Tensor, "batch frames 3 height width"], random: ItemRandom) -> dict[str, Tensor]:
         """The frames.
@@ -70,14 +72,4 @@ class TimeContrastView:
         draw = random.uniform("near or far", (available,))
         near = draw.masked_fill(~is_near, -1).argmax(1)
         far = draw.masked_fill(distance < self.far_frames, -1).topk(self.num_far, dim=1).indices
-        frames = cut_moments(
-            clips,
-            torch.cat((anchor[:, None], near[:, None], far), dim=1),
-            random,
-            size=self.size,
-            scale=self.scale,
-            flip_probability=self.flip_probability,
-            shift_pixels=self.shift_pixels,
-            brightness=self.brightness,
-        )
-        return {"frames": frames}
+        return {"frames": self.cut(clips, torch.cat((anchor[:, None], near[:, None], far), dim=1), random)}

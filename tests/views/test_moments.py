@@ -4,7 +4,7 @@ from torch.testing import assert_close
 
 from mmssl.errors import ConfigError
 from mmssl.functional.random import ItemRandom
-from mmssl.views.moments import cut_moments
+from mmssl.views.moments import MomentCut
 from mmssl.views.ordered_frames import OrderedFramesView
 from mmssl.views.time_contrast import TimeContrastView
 
@@ -54,13 +54,13 @@ def test_each_frame_is_shifted_and_lit_on_its_own() -> None:
     positions = torch.tensor([[0, 1, 1]] * 3)
     options = {"size": 32, "scale": (1.0, 1.0), "flip_probability": 0.0}
     random = ItemRandom(0, 0, range(3))
-    still = cut_moments(clips, positions, random, shift_pixels=0, brightness=0.0, **options)
+    still = MomentCut(shift_pixels=0, brightness=0.0, **options)(clips, positions, random)
     assert_close(still[:, 0], still[:, 2])
-    shifted = cut_moments(clips, positions, random, shift_pixels=4, brightness=0.0, **options)
+    shifted = MomentCut(shift_pixels=4, brightness=0.0, **options)(clips, positions, random)
     steps = (shifted - shifted[:, :1]).flatten(2)
     assert_close(steps, steps[..., :1].expand_as(steps), atol=1e-4, rtol=0)
     assert steps.abs().max() > 0
-    lit = cut_moments(clips, positions, random, shift_pixels=0, brightness=0.2, **options)
+    lit = MomentCut(shift_pixels=0, brightness=0.2, **options)(clips, positions, random)
     ratios = (lit / still.clamp_min(1e-6))[..., 8:, 8:].flatten(2)
     assert_close(ratios, ratios[..., :1].expand_as(ratios), atol=1e-4, rtol=0)
     assert ratios.min() >= 0.8
