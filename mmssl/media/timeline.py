@@ -115,12 +115,12 @@ def read_timeline(container: InputContainer, stream: VideoStream, path: Path) ->
     Raises:
         MediaError: If the stream holds no frame that can be presented.
     """
-    entries = _entries(container, stream, path)
-    if not entries:
-        raise MediaError(f"{path}: its video stream holds no frame")
     names = set(container.format.name.split(","))
     is_timed = bool(names & _TIMED_CONTAINERS)
     by_dts = not is_timed and "avi" in names
+    entries = _entries(container, stream, path, look_inside=by_dts)
+    if not entries:
+        raise MediaError(f"{path}: its video stream holds no frame")
     is_regular = is_timed and codec_name(stream) in _ONE_FRAME_A_PACKET and _are_regular(entries, stream)
     if is_regular:
         times = stamps = sorted(entry.pts for entry in entries if entry.is_presented and entry.pts is not None)
@@ -133,7 +133,8 @@ def read_timeline(container: InputContainer, stream: VideoStream, path: Path) ->
     return _timeline(stream, entries, stamps, times, by_dts, can_seek=is_timed or by_dts, can_seek_begin=is_regular)
 
 
-def _entries(container: InputContainer, stream: VideoStream, path: Path) -> list[_Entry]:
+def _entries(container: InputContainer, stream: VideoStream, path: Path, *, look_inside: bool) -> list[_Entry]:
+    """One for each packet; whether its frame is in order is only found out where asked to look inside."""
     codec = codec_name(stream)
     entries = []
     with av_errors(path):
@@ -142,7 +143,7 @@ def _entries(container: InputContainer, stream: VideoStream, path: Path) -> list
                 shown = not packet.is_discard
                 if codec == "vp8":
                     shown = shown and bool(memoryview(packet)[0] >> 4 & 1)
-                in_order = codec in _SIMPLE_CODECS or (codec == "mpeg4" and _is_one_mpeg4_frame(packet))
+                in_order = codec in _SIMPLE_CODECS or (look_inside and codec == "mpeg4" and _is_one_mpeg4_frame(packet))
                 entries.append(
                     _Entry(
                         packet.pts,

@@ -33,8 +33,9 @@ class CollapseWatch:
         clips = source.clips(positions)
         self._images = clips[:, clips.shape[1] // 2].clone()
         with torch.no_grad():
-            batch = view(clips, ItemRandom(seed, 0, positions))
-        self._pair = [batch[name] for name in PAIR if name in batch and batch[name].ndim == 4]
+            self._pair = _pair(view(clips[:1], ItemRandom(seed, 0, positions[:1])))
+            if self._pair:
+                self._pair = _pair(view(clips, ItemRandom(seed, 0, positions)))
         self._device = device
         self._warned = False
 
@@ -50,7 +51,7 @@ class CollapseWatch:
                 "effective_rank": effective_rank(embeddings).item(),
                 "uniformity": uniformity(embeddings).item(),
             }
-            if len(self._pair) == len(PAIR):
+            if self._pair:
                 a, b = (self._embed(encoder, images) for images in self._pair)
                 found["alignment"] = alignment(a, b).item()
         warning = collapse_warning(found["spread"], found["effective_rank"])
@@ -65,3 +66,9 @@ class CollapseWatch:
             shown = part.to(self._device)
             parts.append(encoder(shown if shown.is_floating_point() else shown.float() / 255).float())
         return torch.cat(parts)
+
+
+def _pair(batch: dict[str, Tensor]) -> list[Tensor]:
+    """The two views of whole images; nothing where the view makes something else."""
+    pair = [batch[name] for name in PAIR if name in batch and batch[name].ndim == 4]
+    return pair if len(pair) == len(PAIR) else []
