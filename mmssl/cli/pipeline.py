@@ -1,7 +1,7 @@
 """`mmssl run`, `check`, `list` and `report`."""
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ Overrides = Annotated[
 ]
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What `mmssl list` can list."""
 
     objectives = "objectives"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _status(run_folder: Path, run: Mapping[str, Any], name: str, *, finished: bo
 def _finished(record: Path) -> datetime | None:
     """When a stage ended: its record is the last thing it writes."""
     try:
-        return datetime.fromtimestamp(record.stat().st_mtime, tz=timezone.utc)
+        return datetime.fromtimestamp(record.stat().st_mtime, tz=UTC)
     except OSError:
         return None
 

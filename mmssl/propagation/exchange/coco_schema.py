@@ -1,9 +1,9 @@
 """The parts of a COCO file that matter for the labels of one video, and what else is not COCO of one video."""
 
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from mmssl.errors import LabelError
 from mmssl.propagation.video_labels import Kind

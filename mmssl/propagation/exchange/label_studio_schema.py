@@ -1,10 +1,10 @@
 """The parts of a Label Studio JSON export that matter here: tasks, results, and the regions in them."""
 
 import re
-from typing import Any, cast
+from typing import Any, NotRequired, cast
 
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from mmssl.errors import LabelError
 from mmssl.propagation.video_labels import LabelObject
