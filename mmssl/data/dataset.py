@@ -52,6 +52,12 @@ class ClipSource(Protocol):
         """The clips at some positions; a source that samples anew each epoch uses `epoch`, a stored one does not."""
 
 
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Up to `count` positions of a sequence, from its first to its last, each once."""
+    count = min(count, length)
+    return [round(number * (length - 1) / max(1, count - 1)) for number in range(count)]
+
+
 class SubsetClips:
     """Some clips of a source, in a given order; a `ClipSource` itself.
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,14 @@ def write_png(path: Path, image: UInt8[Tensor, "3 height width"]) -> None:
 
 def write_jpeg(path: Path, image: UInt8[Tensor, "3 height width"], *, quality: int = 88) -> None:
     """Writes RGB small, for pictures that people look at; what is measured goes into PNG."""
-    Image.fromarray(image.permute(1, 2, 0).cpu().numpy(), "RGB").save(path, "JPEG", quality=quality)
+    path.write_bytes(encode_jpeg(image, quality=quality))
+
+
+def encode_jpeg(image: UInt8[Tensor, "3 height width"], *, quality: int = 88) -> bytes:
+    """The bytes of a JPEG file."""
+    content = BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).cpu().numpy(), "RGB").save(content, "JPEG", quality=quality)
+    return content.getvalue()
 
 
 def read_index_png(path: Path) -> UInt8[Tensor, "height width"]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmssl.errors import MediaError
-from mmssl.media.image import image_size
+from mmssl.media.image import encode_jpeg, image_size, read_image
 
 MAX_FILE_BYTES = 6_000_000
 MAX_PAGE_BYTES = 40_000_000
+LARGE_PNG_BYTES = 200_000
+"""A PNG above this is embedded as JPEG; its file stays as it is."""
 
 SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -55,17 +57,38 @@ class Assets:
             return Asset(note=f"{file}: lies outside the run")
         try:
             size = path.stat().st_size
-            if size > MAX_FILE_BYTES or self.num_bytes + size > MAX_PAGE_BYTES:
-                return Asset(note=f"{file}: {size / 1e6:.1f} MB, too large to embed; it lies in the run's folder")
+            if size > MAX_FILE_BYTES:
+                return Asset(note=_too_large(file, size))
             content = path.read_bytes()
         except OSError:
             return Asset(note=f"{file}: is missing")
-        mime = next((mime for start, sign, mime in SIGNATURES if content[start : start + len(sign)] == sign), "")
+        mime = _mime(content)
         if not mime:
             return Asset(note=f"{file}: is neither a picture nor a video that browsers show")
-        self.num_bytes += size
         height, width = _size(path) if mime.startswith("image/") else (0, 0)
-        return Asset(f"data:{mime};base64,{base64.b64encode(content).decode()}", "", width, height)
+        if mime == "image/png" and size > LARGE_PNG_BYTES:
+            content = _smaller(path, content)
+        if self.num_bytes + len(content) > MAX_PAGE_BYTES:
+            return Asset(note=_too_large(file, size))
+        self.num_bytes += len(content)
+        return Asset(f"data:{_mime(content)};base64,{base64.b64encode(content).decode()}", "", width, height)
+
+
+def _mime(content: bytes) -> str:
+    """What browsers call its format; empty for those that they do not show."""
+    return next((mime for start, sign, mime in SIGNATURES if content[start : start + len(sign)] == sign), "")
+
+
+def _too_large(file: str, size: int) -> str:
+    return f"{file}: {size / 1e6:.1f} MB, too large to embed; it lies in the run's folder"
+
+
+def _smaller(path: Path, content: bytes) -> bytes:
+    """The picture as JPEG, or as it is where it cannot be read."""
+    try:
+        return encode_jpeg(read_image(path))
+    except MediaError:
+        return content
 
 
 def _size(path: Path) -> tuple[int, int]:

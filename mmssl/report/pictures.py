@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.files import atomic_file
 from mmssl.media.image import write_jpeg
 from mmssl.report.section import Images, Picture
@@ -22,7 +22,7 @@ def contact_strip(
     frames: UInt8[Tensor, "frames 3 height width"], *, max_frames: int = 8, height: int = 96
 ) -> UInt8[Tensor, "3 strip_height strip_width"]:
     """Frames side by side with white gaps; of more than `max_frames`, ones that are evenly spread."""
-    chosen = resized(frames[_spread(len(frames), max_frames)], height)
+    chosen = resized(frames[evenly_spaced(len(frames), max_frames)], height)
     gap = torch.full((3, height, GAP_PIXELS), WHITE, dtype=torch.uint8)
     return torch.cat([part for frame in chosen for part in (gap, frame)][1:], dim=2)
 
@@ -46,7 +46,7 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: st
     """
     items = source.items
     pictures = []
-    for number, place in enumerate(_spread(len(items), count)):
+    for number, place in enumerate(evenly_spaced(len(items), count)):
         item = items[place]
         file = f"samples/{number:02}.jpg"
         _write(folder / file, contact_strip(source.clips([place])[0]))
@@ -124,9 +124,9 @@ def _queries(table: EmbeddingTable, count: int) -> list[int]:
         by_label.setdefault(table.labels[place], []).append(place)
     if len(by_label) >= count:
         labels = sorted(by_label, key=str)
-        return [by_label[labels[number]][0] for number in _spread(len(labels), count)]
+        return [by_label[labels[number]][0] for number in evenly_spaced(len(labels), count)]
     each = -(-count // len(by_label))
-    return [places[spot] for places in by_label.values() for spot in _spread(len(places), each)][:count]
+    return [places[spot] for places in by_label.values() for spot in evenly_spaced(len(places), each)][:count]
 
 
 def _mark(query_label: str | None, label: str | None) -> str:
@@ -138,8 +138,3 @@ def _mark(query_label: str | None, label: str | None) -> str:
 def _write(path: Path, picture: UInt8[Tensor, "3 height width"]) -> None:
     with atomic_file(path) as partial:
         write_jpeg(partial, picture)
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """At most `count` places from 0 to `length` - 1, evenly spread."""
-    return [int(place) for place in torch.linspace(0, length - 1, min(count, length)).round()]

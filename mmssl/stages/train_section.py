@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.functional.collapse import collapse_warning
 from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
@@ -36,7 +36,7 @@ def write_train_section(
         ("numbers in an embedding", encoder.dim),
         ("last loss", lines[-1]["loss"]),
     )
-    positions = range(min(PREVIEW_CLIPS, len(source)))
+    positions = evenly_spaced(len(source), PREVIEW_CLIPS)
     batch = view(source.clips(positions), ItemRandom(seed, 0, positions))
     device = next((parameter.device for parameter in objective.parameters()), torch.device("cpu"))
     pictures = objective.pictures({key: value.to(device) for key, value in batch.items()})

@@ -5,7 +5,7 @@ import sys
 import torch
 from torch import Tensor
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.functional.collapse import alignment, collapse_warning, effective_rank, embedding_spread, uniformity
 from mmssl.functional.random import ItemRandom
 from mmssl.models.encoder import Encoder
@@ -28,8 +28,7 @@ class CollapseWatch:
     """
 
     def __init__(self, source: ClipSource, view: View, *, seed: int, device: torch.device) -> None:
-        count = min(NUM_CLIPS, len(source))
-        positions = [number * len(source) // count for number in range(count)]
+        positions = evenly_spaced(len(source), NUM_CLIPS)
         clips = source.clips(positions)
         self._images = clips[:, clips.shape[1] // 2].clone()
         with torch.no_grad():
