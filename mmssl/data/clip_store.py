@@ -1,8 +1,9 @@
-"""Clips of one length and size as memory-mapped shards of pixels with a Parquet index.
+"""Clips of one length and size as memory-mapped shards of pixels or samples with a Parquet index.
 
-A folder holds `shard-00000.bin` (uint8, `[clips, frames, 3, height, width]`, nothing but pixels), `index.parquet` (a row a
-clip) and `store.json`, which is written last: a folder without it is not finished. Until then each finished shard has its
-own `shard-00000.parquet`, so that an interrupted writer knows which shards it need not write again.
+A folder holds `shard-00000.bin`, `index.parquet` (a row a clip) and `store.json`, which is written last: a folder without it is
+not finished. A shard is nothing but pixels, uint8 `[clips, frames, 3, height, width]`, or nothing but samples of sound,
+little-endian float32 `[clips, frames, 1, samples]`. Until the end each finished shard has its own `shard-00000.parquet`, so
+that an interrupted writer knows which shards it need not write again.
 """
 
 import hashlib
@@ -16,14 +17,14 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import torch
-from jaxtyping import UInt8
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mmssl.data.dataset import ClipItem
+from mmssl.data.dataset import ClipItem, Clips
+from mmssl.data.sound import Sound, frame_shape
 from mmssl.errors import ClipStoreError
 from mmssl.files import atomic_file, remove_partial
 from mmssl.media.clip import Clip
+from mmssl.media.video import Size
 
 FORMAT = "mmssl clips 1"
 COLUMNS = pyarrow.schema(
@@ -48,28 +49,28 @@ class ClipStoreWriter:
     Args:
         folder: Where the store is made, or goes on being made.
         num_frames: Frames of every clip.
-        size: Height and width of every clip.
+        size: Height and width of every clip's pictures, or windows of sound.
     """
 
-    def __init__(self, folder: Path, *, num_frames: int, size: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, *, num_frames: int, size: Size | Sound) -> None:
         self.folder = folder
-        self.shape = (num_frames, 3, *size)
+        self.shape = (num_frames, *frame_shape(size))
+        self.sample_rate = size.sample_rate if isinstance(size, Sound) else None
         folder.mkdir(parents=True, exist_ok=True)
 
     def is_done(self, shard: int) -> bool:
         """Whether a shard has been written whole, with clips of this shape."""
         if (self.folder / "store.json").exists():
             facts = _read_facts(self.folder)
-            return tuple(facts["shape"]) == self.shape and shard < len(facts["shards"])
+            return _form(facts) == self._form and shard < len(facts["shards"])
         part = self.folder / _part_name(shard)
         if not part.exists():
             return False
         metadata = pyarrow.parquet.read_metadata(part)
-        shape = json.loads(metadata.metadata[b"shape"])
+        form = _form(json.loads(metadata.metadata[b"form"]))
         file = self.folder / _shard_name(shard)
-        return (
-            tuple(shape) == self.shape and file.exists() and file.stat().st_size == metadata.num_rows * self._clip_bytes
-        )
+        num_bytes = metadata.num_rows * _clip_bytes(*self._form)
+        return form == self._form and file.exists() and file.stat().st_size == num_bytes
 
     def write_shard(self, shard: int, clips: Sequence[tuple[ClipItem, Clip]]) -> None:
         """Writes one shard, whole or not at all; it may hold no clip, where all of its rows were rejected.
@@ -82,8 +83,8 @@ class ClipStoreWriter:
             for item, clip in clips:
                 if tuple(clip.frames.shape) != self.shape:
                     raise ClipStoreError(
-                        f"{item.id}: a clip of [frames, 3, height, width] {tuple(clip.frames.shape)} does not fit into a "
-                        f"store of {self.shape}; decode it with num_frames={self.shape[0]}, size={self.shape[2:]}"
+                        f"{item.id}: a clip of {tuple(clip.frames.shape)} does not fit into a store of {self.shape}; decode "
+                        f"it with num_frames={self.shape[0]}, size={self.shape[2:]}"
                     )
                 if item.pts_seconds != tuple(clip.pts_seconds.tolist()):
                     raise ClipStoreError(f"{item.id}: the item's timestamps are not those of its clip")
@@ -91,7 +92,8 @@ class ClipStoreWriter:
                 file.write(pixels.data)
                 for name in COLUMNS.names:
                     columns[name].append(_checksum(pixels) if name == "checksum" else getattr(item, name))
-        table = pyarrow.table(columns, schema=COLUMNS.with_metadata({"shape": json.dumps(self.shape)}))
+        form = {"shape": self.shape, "sample_rate": self.sample_rate}
+        table = pyarrow.table(columns, schema=COLUMNS.with_metadata({"form": json.dumps(form)}))
         with atomic_file(self.folder / _part_name(shard)) as partial:
             pyarrow.parquet.write_table(table, partial)
 
@@ -120,7 +122,8 @@ class ClipStoreWriter:
             seen: set[str] = set()
             twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
             raise ClipStoreError(f"{self.folder}: two clips have the id {twice!r}; ids must be unique")
-        content = hashlib.sha256(json.dumps(self.shape).encode())
+        rate = {} if self.sample_rate is None else {"sample_rate": self.sample_rate}
+        content = hashlib.sha256(json.dumps([self.shape, self.sample_rate] if rate else self.shape).encode())
         for row in zip(*(table[name].to_pylist() for name in COLUMNS.names), strict=True):
             content.update(json.dumps(row).encode())
         index = self.folder / "index.parquet"
@@ -129,6 +132,7 @@ class ClipStoreWriter:
         facts = {
             "format": FORMAT,
             "shape": self.shape,
+            **rate,
             "shards": [len(part) for part in parts],
             "num_clips": len(table),
             "digest": content.hexdigest()[:16],
@@ -138,8 +142,8 @@ class ClipStoreWriter:
             partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     @property
-    def _clip_bytes(self) -> int:
-        return int(np.prod(self.shape))
+    def _form(self) -> tuple[tuple[int, ...], int | None]:
+        return self.shape, self.sample_rate
 
 
 class ClipStore:
@@ -158,11 +162,11 @@ class ClipStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         facts = _read_facts(folder)
-        self._shape: tuple[int, ...] = tuple(facts["shape"])
+        self._shape, self._sample_rate = _form(facts)
         self._lengths: list[int] = facts["shards"]
         self._digest: str = facts["digest"]
         self._first = np.cumsum([0, *self._lengths])
-        clip_bytes = int(np.prod(self._shape))
+        clip_bytes = _clip_bytes(self._shape, self._sample_rate)
         index = folder / "index.parquet"
         if not index.is_file() or hashlib.sha256(index.read_bytes()).hexdigest() != facts["index_checksum"]:
             raise ClipStoreError(f"{index}: is missing or not what was written; decode the clips again")
@@ -186,8 +190,18 @@ class ClipStore:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of every clip."""
+        """Height and width of every clip's pictures."""
         return self._shape[2], self._shape[3]
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hertz of sound; None of pictures."""
+        return self._sample_rate
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of every window of sound."""
+        return self._shape[2]
 
     @property
     def digest(self) -> str:
@@ -202,7 +216,7 @@ class ClipStore:
         rows = zip(*(table[name].to_pylist() for name in names), strict=True)
         return [ClipItem(**dict(zip(names, row, strict=True)) | {"pts_seconds": tuple(row[-1])}) for row in rows]
 
-    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Clips:
         """Copies clips out of the store.
 
         Args:
@@ -212,7 +226,9 @@ class ClipStore:
         Raises:
             IndexError: If a position is not in the store.
         """
-        batch = torch.empty((len(indices), *self._shape), dtype=torch.uint8)
+        batch = torch.empty(
+            (len(indices), *self._shape), dtype=torch.uint8 if self._sample_rate is None else torch.float32
+        )
         rows = batch.numpy()
         for row, index in zip(rows, indices, strict=True):
             if not 0 <= index < len(self):
@@ -235,11 +251,12 @@ class ClipStore:
                 )
 
     @cached_property
-    def _shards(self) -> list[NDArray[np.uint8]]:
+    def _shards(self) -> list[NDArray[Any]]:
+        dtype = _dtype(self._sample_rate)
         return [
-            np.memmap(self.folder / _shard_name(shard), np.uint8, "r", shape=(length, *self._shape))
+            np.memmap(self.folder / _shard_name(shard), dtype, "r", shape=(length, *self._shape))
             if length
-            else np.empty((0, *self._shape), np.uint8)
+            else np.empty((0, *self._shape), dtype)
             for shard, length in enumerate(self._lengths)
         ]
 
@@ -252,7 +269,20 @@ def _part_name(shard: int) -> str:
     return f"shard-{shard:05}.parquet"
 
 
-def _checksum(pixels: NDArray[np.uint8]) -> str:
+def _dtype(sample_rate: int | None) -> np.dtype[Any]:
+    return np.dtype(np.uint8 if sample_rate is None else "<f4")
+
+
+def _clip_bytes(shape: tuple[int, ...], sample_rate: int | None) -> int:
+    return int(np.prod(shape)) * _dtype(sample_rate).itemsize
+
+
+def _form(facts: dict[str, Any]) -> tuple[tuple[int, ...], int | None]:
+    """Shape and sample rate of a store's clips."""
+    return tuple(facts["shape"]), facts.get("sample_rate")
+
+
+def _checksum(pixels: NDArray[Any]) -> str:
     return hashlib.blake2b(pixels.data, digest_size=8).hexdigest()
 
 

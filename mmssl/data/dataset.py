@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from mmssl.config import digest
@@ -33,9 +33,13 @@ class ClipItem:
     pts_seconds: tuple[float, ...]
 
 
+Clips = UInt8[Tensor, "batch frames 3 height width"] | Float32[Tensor, "batch frames 1 samples"]
+"""A batch of clips: RGB pictures, or windows of sound."""
+
+
 @runtime_checkable
 class ClipSource(Protocol):
-    """Clips of one length and size, by position."""
+    """Clips of one length and size, by position. One of sound also has `sample_rate`, see `sample_rate_of`."""
 
     @property
     def items(self) -> Sequence[ClipItem]:
@@ -48,8 +52,14 @@ class ClipSource(Protocol):
     def __len__(self) -> int:
         """Number of clips."""
 
-    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Clips:
         """The clips at some positions; a source that samples anew each epoch uses `epoch`, a stored one does not."""
+
+
+def sample_rate_of(source: ClipSource) -> int | None:
+    """Hertz of a source of sound; None of one of pictures."""
+    rate: int | None = getattr(source, "sample_rate", None)
+    return rate
 
 
 def evenly_spaced(length: int, count: int) -> list[int]:
@@ -81,9 +91,14 @@ class SubsetClips:
         """Names the content, like the source's."""
         return digest([self._source.digest, self._indices])
 
+    @property
+    def sample_rate(self) -> int | None:
+        """See `sample_rate_of`."""
+        return sample_rate_of(self._source)
+
     def __len__(self) -> int:
         return len(self._indices)
 
-    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Clips:
         """The clips at some positions of the subset."""
         return self._source.clips([self._indices[index] for index in indices], epoch=epoch)

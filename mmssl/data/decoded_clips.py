@@ -7,17 +7,17 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from mmssl.config import digest
-from mmssl.data.dataset import ClipItem
+from mmssl.data.dataset import ClipItem, Clips
 from mmssl.data.decoding import decode_row
 from mmssl.data.manifest import Manifest, row_to_json
+from mmssl.data.sound import Sound, frame_dtype, frame_shape
 from mmssl.errors import DecodeError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.clip import Clip
 from mmssl.media.sampling import Sampler
+from mmssl.media.video import Size
 from mmssl.media.worker_pool import WorkerPool
 
 
@@ -34,9 +34,9 @@ class DecodedClips:
     skipped nor replaced. Decoding the clips to a store first finds such rows, and is much faster from the second epoch on.
 
     Args:
-        manifest: Rows of videos, or of images with a `num_frames` of 1.
+        manifest: Rows of videos or sound, or of images with a `num_frames` of 1.
         num_frames: Frames of every clip.
-        size: Height and width of the clips, see `decode_row`.
+        size: Height and width of the clips' pictures, or windows of sound, see `decode_row`.
         sampler: See `mmssl.media.sampling`; where it gives several clips of a row, one of them is drawn.
         seed: Of the run.
         workers: Processes that decode; 0 to decode in this one, without limits of time and memory.
@@ -52,7 +52,7 @@ class DecodedClips:
         manifest: Manifest,
         *,
         num_frames: int,
-        size: tuple[int, int],
+        size: Size | Sound,
         sampler: Sampler,
         seed: int,
         workers: int = 0,
@@ -63,15 +63,24 @@ class DecodedClips:
         if not rows:
             raise DecodeError(f"{manifest.path}: has no row to decode; {len(manifest.rows)} are rejected")
         self._ids = [row.id for row in rows]
-        self._shape = (num_frames, 3, *size)
+        self._shape = (num_frames, *frame_shape(size))
+        self._dtype = frame_dtype(size)
+        self._sample_rate = size.sample_rate if isinstance(size, Sound) else None
         self._items = [
             ClipItem(f"{row.id}#0", row.id, row.label, row.split, row.group or row.id, row.caption, ()) for row in rows
         ]
         facts = [[row_to_json(row) for row in rows], self._shape, repr(sampler), seed]
+        if isinstance(size, Sound):
+            facts.append(repr(size))
         self._digest = digest(facts)
         files = [manifest.resolve(row) for row in rows]
         self._decode: Callable[[_Request], Clip] = partial(
-            _decode, rows=list(zip(files, rows, strict=True)), shape=self._shape, sampler=sampler, seed=seed
+            _decode,
+            rows=list(zip(files, rows, strict=True)),
+            num_frames=num_frames,
+            size=size,
+            sampler=sampler,
+            seed=seed,
         )
         self._pool: WorkerPool[_Request, Clip] | None = None
         if workers > 0:
@@ -103,7 +112,12 @@ class DecodedClips:
         """Names the rows and how they are sampled; it does not see changes of the files' content."""
         return self._digest
 
-    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> UInt8[Tensor, "batch frames 3 height width"]:
+    @property
+    def sample_rate(self) -> int | None:
+        """Hertz of sound; None of pictures."""
+        return self._sample_rate
+
+    def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Clips:
         """Decodes the clips of some rows.
 
         Args:
@@ -117,7 +131,7 @@ class DecodedClips:
         for index in indices:
             if not 0 <= index < len(self):
                 raise IndexError(f"clip {index} of {len(self)}")
-        batch = torch.empty((len(indices), *self._shape), dtype=torch.uint8)
+        batch = torch.empty((len(indices), *self._shape), dtype=self._dtype)
         requests = [_Request(index, epoch) for index in indices]
         if self._pool is None:
             for place, request in zip(batch, requests, strict=True):
@@ -136,22 +150,26 @@ class DecodedClips:
 
 
 def _decode(
-    request: _Request, *, rows: Sequence[tuple[Any, Any]], shape: tuple[int, ...], sampler: Sampler, seed: int
+    request: _Request,
+    *,
+    rows: Sequence[tuple[Any, Any]],
+    num_frames: int,
+    size: Size | Sound,
+    sampler: Sampler,
+    seed: int,
 ) -> Clip:
     path, row = rows[request.index]
     try:
-        clips = decode_row(
-            path, row, sampler=sampler, size=(shape[2], shape[3]), seed=seed, epoch=request.epoch, item=request.index
-        )
+        clips = decode_row(path, row, sampler=sampler, size=size, seed=seed, epoch=request.epoch, item=request.index)
     except Exception as error:
         raise DecodeError(f"row {row.id}: {type(error).__name__}: {error}") from error
     if not clips:
         raise DecodeError(f"row {row.id}: the sampler gives no clip of it; reject the row or choose another sampler")
     random = ItemRandom(seed, request.epoch, [request.index])
     clip = clips[int(random.integers("which clip of the row", high=len(clips)))]
-    if len(clip.frames) != shape[0]:
+    if len(clip.frames) != num_frames:
         raise DecodeError(
-            f"row {row.id}: gives a clip of {len(clip.frames)} frames where {shape[0]} are wanted; set num_frames to 1 "
+            f"row {row.id}: gives a clip of {len(clip.frames)} frames where {num_frames} are wanted; set num_frames to 1 "
             "for images, or the sampler's past_end to repeat_last or loop for short videos"
         )
     return clip

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmssl.data.manifest import ManifestRow
+from mmssl.data.sound import Sound, decode_sound
 from mmssl.errors import DecodeError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.clip import Clip
@@ -25,9 +26,9 @@ MOTION_SIZE = (32, 32)
 
 
 def decode_row(
-    path: Path, row: ManifestRow, *, sampler: Sampler, size: Size, seed: int, epoch: int, item: int
+    path: Path, row: ManifestRow, *, sampler: Sampler, size: Size | Sound, seed: int, epoch: int, item: int
 ) -> list[Clip]:
-    """Decodes the clips that a sampler picks from a row's video, or a row's image as a clip of one frame.
+    """Decodes the clips that a sampler picks from a row's video or sound, or a row's image as a clip of one frame.
 
     Pictures are resized, antialiased and in proportion, so that the part that matters just covers `size`, then cropped at
     its center. That part is the row's `extra["box"]`, `[top, left, bottom, right]` as shares of height and width, such as a
@@ -37,21 +38,23 @@ def decode_row(
         path: The row's file.
         row: Gives the kind of media and the segment.
         sampler: See `mmssl.media.sampling`.
-        size: Height and width of the clips.
+        size: Height and width of the clips' pictures; or windows of sound, for which see `decode_sound`.
         seed: Of the run.
         epoch: Pass over the data.
         item: The row's position, which its random numbers belong to.
 
     Raises:
-        MediaError: If the row is sound, or its file cannot be decoded to what was asked for.
+        MediaError: If the row holds no pictures where they are wanted, or its file cannot be decoded to what was asked for.
     """
+    if isinstance(size, Sound):
+        return decode_sound(path, row, sampler=sampler, sound=size, seed=seed, epoch=epoch, item=item)
     if row.media_type == "image":
         image = read_image(path)[None]
         framing = _framing(path, row, (image.shape[2], image.shape[3]), size)
         covering = interpolate(image, framing.covering, mode="bilinear", antialias=True)
         return [Clip(framing.crop(covering), torch.zeros(1, dtype=torch.float64))]
     if row.media_type != "video":
-        raise DecodeError(f"{path}: is {row.media_type}; clips are decoded from videos and images")
+        raise DecodeError(f"{path}: is {row.media_type}, which has no pictures; set sound in place of size to hear it")
     with open_video(path) as video:
         motion = frame_motion(video) if getattr(sampler, "needs_motion", False) else None
         end = video.end_seconds if row.end is None else row.end

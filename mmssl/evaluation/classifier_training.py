@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import Clips, ClipSource
 from mmssl.errors import EvaluationError
 from mmssl.functional.random import ItemRandom
-from mmssl.models.encoder import Encoder
+from mmssl.models.encoder import Encoder, encoder_input
 from mmssl.progress import Progress
 from mmssl.views.crop import cut, random_boxes
 
@@ -184,7 +184,7 @@ def predict(
         for start in range(0, len(positions), batch_size):
             clips = source.clips(positions[start : start + batch_size])
             parts = [
-                network(frames.to(device).float() / 255) for frames in torch.split(clips.flatten(0, 1), batch_size)
+                network(encoder_input(frames.to(device))) for frames in torch.split(clips.flatten(0, 1), batch_size)
             ]
             scores.append(torch.cat(parts).float().cpu().reshape(*clips.shape[:2], -1).mean(1))
             progress.advance(len(clips))
@@ -193,10 +193,12 @@ def predict(
 
 
 def _augmented(
-    clips: UInt8[Tensor, "batch frames 3 height width"], random: ItemRandom, training: ClassifierTraining
-) -> Float[Tensor, "batch 3 size size"]:
-    """A random frame of each clip, cropped at random to the shorter side's length, mirrored or not."""
+    clips: Clips, random: ItemRandom, training: ClassifierTraining
+) -> Float[Tensor, "batch 3 size size"] | Float[Tensor, "batch 1 samples"]:
+    """A random frame of each clip: a picture cropped to the shorter side's length, perhaps mirrored, or sound as it is."""
     frames = clips[torch.arange(len(clips)), random.integers("frame", high=clips.shape[1])]
+    if frames.is_floating_point():
+        return frames
     height, width = frames.shape[-2:]
     boxes = random_boxes(random, "crop", height=height, width=width, scale=training.crop_scale)
     flip = random.uniform("flip") < training.flip_probability

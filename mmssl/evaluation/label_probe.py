@@ -15,7 +15,7 @@ from mmssl.evaluation.knn import weighted_votes
 from mmssl.evaluation.labeled import balanced_part, validation_part
 from mmssl.evaluation.linear_probe import standardization
 from mmssl.functional.random import ItemRandom
-from mmssl.models.encoder import Encoder
+from mmssl.models.encoder import Encoder, encoder_input
 from mmssl.models.modes import looking_only
 
 IMAGES_AT_ONCE = 64
@@ -129,8 +129,8 @@ class LabelProbe:
         with looking_only(encoder):
             for start in range(0, len(places), IMAGES_AT_ONCE):
                 clips = self._source.clips(places[start : start + IMAGES_AT_ONCE].tolist())
-                images = clips[:, clips.shape[1] // 2].to(device).float() / 255
-                parts.append(encoder(images).float().cpu())
+                frames = encoder_input(clips[:, clips.shape[1] // 2].to(device))
+                parts.append(encoder(frames).float().cpu())
         return torch.cat(parts)
 
     def _by_neighbors(self, train: Float[Tensor, "train dim"], test: Float[Tensor, "test dim"]) -> float:

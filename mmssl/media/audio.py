@@ -8,6 +8,8 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio.functional
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
@@ -58,6 +60,32 @@ def read_audio(
     return _cut(path, track, target, start_seconds, end_seconds, mono)
 
 
+def sound_span(path: Path) -> tuple[float, float]:
+    """Begin and end of a file's first sound track in seconds on the file's time axis, without decoding it.
+
+    Headers are believed. Where a container has none for the track, its packets are read through.
+
+    Raises:
+        MediaError: If the file is missing, empty, no media file, or has no sound.
+        DecodeError: If the track holds nothing.
+    """
+    check_readable(path)
+    track = _soundfile_track(path)
+    if track is not None:
+        return 0.0, track.num_samples / track.sample_rate
+    with open_container(path) as container:
+        stream = _sound_stream(path, container)
+        unit = float(stream.time_base or 0)
+        begin = (stream.start_time or 0) * unit
+        if stream.duration:
+            return begin, begin + stream.duration * unit
+        with av_errors(path):
+            ends = [packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None]
+    if not ends:
+        raise DecodeError(f"{path}: its sound track holds no samples")
+    return begin, max(ends) * unit
+
+
 class _Track:
     """A track at its own rate, whose sample `n` is at `origin_seconds + n / sample_rate`, available in parts."""
 
@@ -101,6 +129,16 @@ def _soundfile_track(path: Path) -> _Track | None:
     return _FileTrack(path, facts.samplerate, 0.0, facts.frames)
 
 
+def _sound_stream(path: Path, container: InputContainer) -> AudioStream:
+    if not container.streams.audio:
+        found = ", ".join(describe_streams(container)) or "none"
+        raise MediaError(f"{path}: has no sound track (streams: {found})")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise MediaError(f"{path}: its sound track is in a format for which there is no decoder")
+    return stream
+
+
 def _av_track(path: Path, start_seconds: int | float, end_seconds: int | float | None) -> _Track:
     """The first sound track of a container, decoded as far as it is needed, each block at its own time.
 
@@ -111,12 +149,7 @@ def _av_track(path: Path, start_seconds: int | float, end_seconds: int | float |
     origin = 0.0
     count = 0
     with open_container(path) as container:
-        if not container.streams.audio:
-            found = ", ".join(describe_streams(container)) or "none"
-            raise MediaError(f"{path}: has no sound track (streams: {found})")
-        stream = container.streams.audio[0]
-        if stream.codec_context is None:
-            raise MediaError(f"{path}: its sound track is in a format for which there is no decoder")
+        stream = _sound_stream(path, container)
         rate, layout = stream.codec_context.sample_rate, stream.codec_context.layout
         if rate <= 0:
             raise DecodeError(f"{path}: its sound track has no sample rate")

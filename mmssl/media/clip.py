@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
 
@@ -11,21 +11,26 @@ from torch import Tensor
 class Clip:
     """Frames of a video and the exact time each is presented; an image is a clip of one frame at 0 s.
 
+    A clip of sound has windows of sound for frames, and the time of each window's first sample.
+
     Args:
-        frames: RGB.
+        frames: RGB, or amplitudes of one channel.
         pts_seconds: Presentation times in ascending order, on the time axis of the file.
 
     Raises:
         ValueError: If the two differ in length, or a time is not finite or goes backwards.
     """
 
-    frames: UInt8[Tensor, "frames 3 height width"]
+    frames: UInt8[Tensor, "frames 3 height width"] | Float32[Tensor, "frames 1 samples"]
     pts_seconds: Float64[Tensor, " frames"]
 
     def __post_init__(self) -> None:
-        if self.frames.ndim != 4 or self.frames.shape[1] != 3 or self.frames.dtype != torch.uint8:
+        pictures = self.frames.ndim == 4 and self.frames.shape[1] == 3 and self.frames.dtype == torch.uint8
+        sound = self.frames.ndim == 3 and self.frames.shape[1] == 1 and self.frames.dtype == torch.float32
+        if not (pictures or sound):
             raise ValueError(
-                f"frames must be uint8 [frames, 3, height, width], got {self.frames.dtype} {tuple(self.frames.shape)}"
+                "frames must be uint8 [frames, 3, height, width] or float32 [frames, 1, samples], got "
+                f"{self.frames.dtype} {tuple(self.frames.shape)}"
             )
         if len(self.frames) != len(self.pts_seconds):
             raise ValueError(f"{len(self.frames)} frames but {len(self.pts_seconds)} timestamps")

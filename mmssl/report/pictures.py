@@ -11,6 +11,7 @@ from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.files import atomic_file
 from mmssl.media.image import write_jpeg
 from mmssl.report.section import Images, Picture
+from mmssl.report.spectrogram import as_pictures
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.index import Index
 
@@ -49,7 +50,7 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: st
     for number, place in enumerate(evenly_spaced(len(items), count)):
         item = items[place]
         file = f"samples/{number:02}.jpg"
-        _write(folder / file, contact_strip(source.clips([place])[0]))
+        _write(folder / file, contact_strip(as_pictures(source.clips([place])[0])))
         facts = (item.id, f"from {item.pts_seconds[0]:.2f} s", item.label, item.split)
         pictures.append(Picture(file, ", ".join(fact for fact in facts if fact)))
     return Images(tuple(pictures), title=title, per_row=1)
@@ -92,7 +93,7 @@ def neighbor_gallery(
     def thumbnail(place: int) -> str:
         file = f"neighbors/{source_place[table.ids[place]]:06}.jpg"
         if not (folder / file).exists():
-            clip = source.clips([source_place[table.ids[place]]])[0]
+            clip = as_pictures(source.clips([source_place[table.ids[place]]])[0])
             _write(folder / file, resized(clip[len(clip) // 2 :][:1], height)[0])
         return file
 

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, sample_rate_of
 from mmssl.errors import RetrievalError
+from mmssl.models.encoder import encoder_input
 from mmssl.models.loading import LoadedEncoder
 from mmssl.progress import Progress
 from mmssl.retrieval.over_time import OverTime, over_time
@@ -155,12 +156,14 @@ def embed_clips(
 
     Raises:
         RetrievalError: If there is no clip, or an embedding is not finite; the message names the clip.
+        ConfigError: If the encoder takes pictures and the clips are sound, or the other way round.
     """
     if batch_size <= 0:
         raise ValueError(f"batch_size must be positive, got {batch_size}")
     items = list(source.items)
     if not items:
         raise RetrievalError("there is no clip to embed; look at the rejects of the stage that decoded")
+    loaded.encoder.check_fits(sample_rate_of(source))
     encoder = loaded.encoder.to(device).eval()
     num_frames = max(1, len(items[0].pts_seconds))
     clips_per_batch = max(1, batch_size // num_frames)
@@ -170,7 +173,7 @@ def embed_clips(
             positions = range(start, min(start + clips_per_batch, len(items)))
             clips = source.clips(positions)
             frames = clips.flatten(0, 1)
-            parts = [encoder(_to_unit(part, device)).float().cpu() for part in torch.split(frames, batch_size)]
+            parts = [encoder(encoder_input(part.to(device))).float().cpu() for part in torch.split(frames, batch_size)]
             embedded = over_time(torch.cat(parts).reshape(*clips.shape[:2], -1), keep=keep)
             broken = torch.nonzero(~torch.isfinite(embedded).all(dim=1))
             if len(broken):
@@ -193,8 +196,3 @@ def embed_clips(
         source_digest=source.digest,
         over_time=keep,
     )
-
-
-def _to_unit(frames: Tensor, device: torch.device | str) -> Tensor:
-    """Uint8 pixels as float RGB in 0..1."""
-    return frames.to(device).float().div(255.0)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mmssl.config import Spec, build
@@ -12,9 +12,11 @@ from mmssl.data.dataset import ClipSource, SubsetClips
 from mmssl.data.decode_task import DecodeTask
 from mmssl.data.decoded_clips import DecodedClips
 from mmssl.data.manifest import Manifest, read_manifest, write_manifest
+from mmssl.data.sound import Sound
 from mmssl.errors import StageError
 from mmssl.files import atomic_file
 from mmssl.media.sampling import SAMPLER_CHOICE
+from mmssl.media.video import Size
 from mmssl.stages.record import read_record
 
 STORE = "store"
@@ -35,11 +37,11 @@ def open_clips(folder: Path, *, workers: int = 0) -> ClipStore | DecodedClips:
     if not (folder / ON_THE_FLY).is_file():
         return ClipStore(folder / STORE if (folder / STORE).is_dir() else folder)
     facts = json.loads((folder / ON_THE_FLY).read_text(encoding="utf-8"))
-    height, width = facts["size"]
+    size = facts["size"]
     return DecodedClips(
         read_manifest(folder / ROWS),
         num_frames=facts["num_frames"],
-        size=(height, width),
+        size=Sound(**size) if isinstance(size, dict) else (size[0], size[1]),
         sampler=build(facts["sampler"], SAMPLER_CHOICE, num_frames=facts["num_frames"]),
         seed=facts["seed"],
         workers=workers,
@@ -65,7 +67,7 @@ def describe_clips(
     *,
     sampler: Spec | str,
     num_frames: int,
-    size: tuple[int, int],
+    size: Size | Sound,
     seed: int,
     time_limit_seconds: float,
     memory_limit_bytes: int,
@@ -75,7 +77,7 @@ def describe_clips(
     facts = {
         "sampler": sampler,
         "num_frames": num_frames,
-        "size": size,
+        "size": asdict(size) if isinstance(size, Sound) else size,
         "seed": seed,
         "time_limit_seconds": time_limit_seconds,
         "memory_limit_bytes": memory_limit_bytes,

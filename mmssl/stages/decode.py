@@ -15,6 +15,7 @@ from mmssl.data.clip_store import ClipStore, ClipStoreWriter
 from mmssl.data.dataset import ClipItem
 from mmssl.data.decode_task import DecodeTask, decode_task
 from mmssl.data.manifest import ManifestRow, read_manifest
+from mmssl.data.sound import Sound
 from mmssl.errors import ManifestError, StageError
 from mmssl.files import atomic_file
 from mmssl.media.clip import Clip
@@ -37,8 +38,9 @@ def decode(
     context: RunContext,
     *,
     manifest: ManifestFile | list[ManifestFile],
-    num_frames: Annotated[int, Field(gt=0)],
-    size: Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]],
+    num_frames: Annotated[int, Field(gt=0)] = 1,
+    size: Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None,
+    sound: Sound | None = None,
     sampler: Annotated[Spec | str, SAMPLER_CHOICE] = "uniform",
     time_limit_seconds: Annotated[float, Field(gt=0)] = 60.0,
     memory_limit_gib: Annotated[float, Field(gt=0)] = 4.0,
@@ -52,8 +54,9 @@ def decode(
         out: Gets `store/`, `rejects.jsonl` and the section of the report.
         context: Facts of the run.
         manifest: One manifest, or several; of several, ids and groups are prefixed with the manifest's name.
-        num_frames: Frames of every clip; 1 for images.
+        num_frames: Frames of every clip, or its windows of sound; 1 for images.
         size: Side of the square, or height and width, that frames are resized to cover and then cropped to.
+        sound: Windows of sound to decode in place of pictures, from audio files and from the sound tracks of videos.
         sampler: Which frames of a row make clips.
         time_limit_seconds: A row that takes longer is rejected.
         memory_limit_gib: A row that takes more is rejected.
@@ -64,11 +67,14 @@ def decode(
 
     Raises:
         ManifestError: If a manifest cannot be read or ids stand twice.
-        StageError: If too many rows are rejected.
+        StageError: If too many rows are rejected, or not exactly one of `size` and `sound` is given.
     """
+    if (size is None) == (sound is None):
+        raise StageError("give either size, to decode pictures, or sound, to decode sound")
     tasks = read_tasks([manifest] if isinstance(manifest, Path) else manifest)
     shards = [tasks[start : start + rows_per_shard] for start in range(0, len(tasks), rows_per_shard)]
-    shape = (size, size) if isinstance(size, int) else size
+    form = sound or ((size, size) if isinstance(size, int) else size)
+    assert form is not None
     memory_limit_bytes = int(memory_limit_gib * 2**30)
     if on_the_fly:
         describe_clips(
@@ -76,7 +82,7 @@ def decode(
             tasks,
             sampler=sampler,
             num_frames=num_frames,
-            size=shape,
+            size=form,
             seed=context.seed,
             time_limit_seconds=time_limit_seconds,
             memory_limit_bytes=memory_limit_bytes,
@@ -86,12 +92,12 @@ def decode(
         write_on_the_fly_section(out, [task.row for task in tasks], known)
         return
     store = out / STORE
-    writer = ClipStoreWriter(store, num_frames=num_frames, size=shape)
+    writer = ClipStoreWriter(store, num_frames=num_frames, size=form)
     function = partial(
         decode_task,
         sampler=build(sampler, SAMPLER_CHOICE, num_frames=num_frames),
         num_frames=num_frames,
-        size=shape,
+        size=form,
         seed=context.seed,
     )
     pool = WorkerPool[DecodeTask, list[Clip]](

@@ -12,7 +12,6 @@ from mmssl.report.section import Reject, Rejects, Section, Table, Text, write_se
 def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> None:
     """Writes `section.json` and the sample pictures of a decode stage."""
     items = clips.items
-    height, width = clips.size
     seconds = sum(row.duration_seconds or 0.0 for row in rows)
     spans = [item.pts_seconds[-1] - item.pts_seconds[0] for item in items]
     facts: list[tuple[str, str | int | float]] = [
@@ -20,8 +19,7 @@ def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow
         ("rejected rows", len(rejects)),
         ("hours of media, where probed", round(seconds / 3600, 3)),
         ("clips", len(clips)),
-        ("frames a clip", clips.num_frames),
-        ("height x width, pixels", f"{height} x {width}"),
+        *_form(clips),
         ("mean seconds from a clip's first frame to its last", round(sum(spans) / len(spans), 3)),
         ("labels", len({item.label for item in items if item.label is not None})),
     ]
@@ -34,6 +32,18 @@ def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow
         sample_strips(out, clips),
     )
     write_section(out, Section("Clips", blocks))
+
+
+def _form(clips: ClipStore) -> list[tuple[str, str | int | float]]:
+    """What every clip is like."""
+    if clips.sample_rate is None:
+        height, width = clips.size
+        return [("frames a clip", clips.num_frames), ("height x width, pixels", f"{height} x {width}")]
+    return [
+        ("windows of sound a clip", clips.num_frames),
+        ("seconds of a window", clips.num_samples / clips.sample_rate),
+        ("sample rate, hertz", clips.sample_rate),
+    ]
 
 
 def write_on_the_fly_section(out: Path, rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmssl.config import Spec, build, digest
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, sample_rate_of
 from mmssl.errors import TrainingError
 from mmssl.files import atomic_file
 from mmssl.models.loading import save_encoder
@@ -64,9 +64,11 @@ def train(
 
     Raises:
         TrainingError: If the settings do not fit the clips or the objective, or the loss or its gradient is not finite.
+        ConfigError: If the encoder takes pictures and the clips are sound, or the other way round.
         CheckpointError: If `out` holds the state of a training with other settings, data or objective.
         KeyboardInterrupt: After Ctrl-C, once the state is saved.
     """
+    objective.encoder.check_fits(sample_rate_of(source))
     with joined_ranks(settings.device) as ranks:
         if settings.accumulate > 1 and objective.looks_across_batch:
             raise TrainingError(

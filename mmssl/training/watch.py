@@ -8,7 +8,7 @@ from torch import Tensor
 from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.functional.collapse import alignment, collapse_warning, effective_rank, embedding_spread, uniformity
 from mmssl.functional.random import ItemRandom
-from mmssl.models.encoder import Encoder
+from mmssl.models.encoder import Encoder, encoder_input
 from mmssl.models.modes import looking_only
 from mmssl.views.view import View
 
@@ -60,11 +60,8 @@ class CollapseWatch:
         return found
 
     def _embed(self, encoder: Encoder, images: Tensor) -> Tensor:
-        parts = []
-        for part in torch.split(images, IMAGES_AT_ONCE):
-            shown = part.to(self._device)
-            parts.append(encoder(shown if shown.is_floating_point() else shown.float() / 255).float())
-        return torch.cat(parts)
+        parts = torch.split(images, IMAGES_AT_ONCE)
+        return torch.cat([encoder(encoder_input(part.to(self._device))).float() for part in parts])
 
 
 def _pair(batch: dict[str, Tensor]) -> list[Tensor]:

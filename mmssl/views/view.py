@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from mmssl.functional.random import ItemRandom
@@ -15,5 +15,9 @@ class View(Protocol):
     What an item becomes depends on the item and its random numbers alone, never on the others in the batch.
     """
 
-    def __call__(self, clips: UInt8[Tensor, "batch frames 3 height width"], random: ItemRandom) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        clips: UInt8[Tensor, "batch frames 3 height width"] | Float32[Tensor, "batch frames 1 samples"],
+        random: ItemRandom,
+    ) -> dict[str, Tensor]:
         """The batch; images are RGB in 0..1."""

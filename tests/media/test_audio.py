@@ -27,7 +27,8 @@ def clicks(rate: int) -> np.ndarray:
 
 def write_track(path: Path, codec: str, rate: int, *, with_pictures: bool, begin: float = 0.0) -> None:
     sound = clicks(rate)
-    with av.open(str(path), "w") as container:
+    exact_edits = {"movie_timescale": str(rate)} if path.suffix in (".mp4", ".mov", ".m4a") else {}
+    with av.open(str(path), "w", options=exact_edits) as container:
         if with_pictures:
             pictures = container.add_stream("libx264", rate=25)
             pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"

@@ -1,0 +1,78 @@
+"""Recordings through the stages of a run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mmssl.config import Recipe
+from mmssl.data.manifest import ManifestRow, write_manifest
+from mmssl.errors import StageError
+from mmssl.report.section import read_section
+from mmssl.stages.clips import opened_clips
+from mmssl.stages.run import run
+
+RATE = 8000
+SOUND = {"sample_rate": RATE, "window_seconds": 0.25}
+
+
+def write_recordings(folder: Path, *, count: int = 12) -> Path:
+    """Tones of two pitches by three speakers, who differ in how loud they are; every third is held out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in range(count):
+        time = np.arange(RATE // 2) / RATE
+        noise = 0.02 * np.random.default_rng(number).normal(size=len(time))
+        tone = (0.1 + 0.2 * (number % 3)) * np.sin(2 * np.pi * (500 + 700 * (number % 2)) * time)
+        soundfile.write(folder / f"{number}.wav", tone + noise, RATE)
+        rows.append(
+            ManifestRow(
+                id=f"r{number:02}",
+                uri=f"{number}.wav",
+                media_type="audio",
+                label=("low", "high")[number % 2],
+                group=f"speaker {number % 3}",
+            )
+        )
+    write_manifest(folder / "manifest.jsonl", rows)
+    return folder / "manifest.jsonl"
+
+
+def test_a_run_goes_on_past_bad_recordings(tmp_path: Path) -> None:
+    manifest = write_recordings(tmp_path / "data", count=3)
+    soundfile.write(tmp_path / "data" / "1.wav", np.zeros(1), RATE)
+    (tmp_path / "data" / "2.wav").write_text("no sound")
+    entry = {"stage": "decode", "manifest": str(manifest), "sound": SOUND, "max_reject_fraction": 0.7}
+    run(Recipe({"name": "a", "stages": {"clips": entry}}), out=tmp_path / "run", workers=1)
+    rejects = [json.loads(line) for line in (tmp_path / "run" / "clips" / "rejects.jsonl").read_text().splitlines()]
+    assert [(reject["id"], reject["error_type"]) for reject in rejects] == [
+        ("r01", "DecodeError"),
+        ("r02", "MediaError"),
+    ]
+    title, blocks = read_section(tmp_path / "run" / "clips")
+    assert title == "Clips"
+    assert ("sample rate, hertz", RATE) in blocks[0].rows  # type: ignore[union-attr]
+    assert (tmp_path / "run" / "clips" / "samples" / "00.jpg").stat().st_size > 500
+
+
+def test_stored_and_decoded_on_the_fly_are_the_same(tmp_path: Path) -> None:
+    manifest = write_recordings(tmp_path / "data", count=3)
+    entry = {"stage": "decode", "manifest": str(manifest), "sound": SOUND}
+    stages = {"stored": entry, "fly": {**entry, "on_the_fly": True}}
+    run(Recipe({"name": "a", "stages": stages}), out=tmp_path / "run", workers=1)
+    with (
+        opened_clips(tmp_path / "run" / "stored", workers=0) as stored,
+        opened_clips(tmp_path / "run" / "fly", workers=0) as fly,
+    ):
+        assert torch.equal(stored.clips([2, 0]), fly.clips([2, 0]))
+
+
+@pytest.mark.parametrize("extra", [{}, {"size": 32, "sound": SOUND}])
+def test_pictures_or_sound(extra: dict[str, object], tmp_path: Path) -> None:
+    manifest = write_recordings(tmp_path / "data", count=1)
+    recipe = Recipe({"name": "a", "stages": {"clips": {"stage": "decode", "manifest": str(manifest), **extra}}})
+    with pytest.raises(StageError, match="either size, to decode pictures, or sound"):
+        run(recipe, out=tmp_path / "run", workers=1)
