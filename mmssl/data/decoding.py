@@ -21,8 +21,8 @@ from mmssl.media.video import Size, VideoFile, open_video
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
-MOTION_SIZE = (32, 32)
-"""Size at which motion is measured."""
+MOTION_SIDE = 32
+"""Shorter side of the part of the picture that motion is measured on, in pixels."""
 
 
 def decode_row(
@@ -50,13 +50,18 @@ def decode_row(
         return decode_sound(path, row, sampler=sampler, sound=size, seed=seed, epoch=epoch, item=item)
     if row.media_type == "image":
         image = read_image(path)[None]
-        framing = _framing(path, row, (image.shape[2], image.shape[3]), size)
+        framing = framing_of(path, row, (image.shape[2], image.shape[3]), size)
         covering = interpolate(image, framing.covering, mode="bilinear", antialias=True)
         return [Clip(framing.crop(covering), torch.zeros(1, dtype=torch.float64))]
     if row.media_type != "video":
         raise DecodeError(f"{path}: is {row.media_type}, which has no pictures; set sound in place of size to hear it")
     with open_video(path) as video:
-        motion = frame_motion(video) if getattr(sampler, "needs_motion", False) else None
+        framing = framing_of(path, row, video.size, size)
+        motion = None
+        if getattr(sampler, "needs_motion", False):
+            shorter = min(size)
+            coarse = (round(MOTION_SIDE * size[0] / shorter), round(MOTION_SIDE * size[1] / shorter))
+            motion = frame_motion(video, framing_of(path, row, video.size, coarse))
         end = video.end_seconds if row.end is None else row.end
         try:
             chosen = sample_clips(
@@ -69,25 +74,12 @@ def decode_row(
             )
         except DecodeError as error:
             raise DecodeError(f"{path}: {error}") from error
-        framing = _framing(path, row, video.size, size)
         flat = video.frames([index for clip in chosen for index in clip], size=framing.covering)
         frames = torch.split(framing.crop(flat), [len(clip) for clip in chosen])
         length = end - (float(video.pts_seconds[0]) if row.start is None else row.start)
         return [
             Clip(pixels, _times(video.pts_seconds, clip, length)) for pixels, clip in zip(frames, chosen, strict=True)
         ]
-
-
-def frame_motion(video: VideoFile) -> Float[Tensor, " frames"]:
-    """Mean absolute difference of each frame from the one before, at low resolution, in 0..255; 0 for the first."""
-    motion = torch.zeros(video.num_frames)
-    before: Tensor | None = None
-    for index, frame in video.iterate(size=MOTION_SIZE):
-        now = frame.to(torch.float32)
-        if before is not None:
-            motion[index] = (now - before).abs().mean()
-        before = now
-    return motion
 
 
 def _times(
@@ -99,7 +91,7 @@ def _times(
 
 
 @dataclass(frozen=True)
-class _Framing:
+class Framing:
     """How pictures become clips: resized to `covering`, then cut to `size` from `corner` (top, left) on."""
 
     covering: Size
@@ -109,11 +101,24 @@ class _Framing:
     def crop(
         self, frames: UInt8[Tensor, "frames 3 covering_height covering_width"]
     ) -> UInt8[Tensor, "frames 3 height width"]:
+        """The part to keep of pictures that are resized already."""
         (top, left), (height, width) = self.corner, self.size
         return frames[:, :, top : top + height, left : left + width].contiguous()
 
 
-def _framing(path: Path, row: ManifestRow, full: Size, size: Size) -> _Framing:
+def frame_motion(video: VideoFile, framing: Framing) -> Float[Tensor, " frames"]:
+    """Mean absolute difference of each frame from the one before, of what the framing shows, in 0..255; 0 for the first."""
+    motion = torch.zeros(video.num_frames)
+    before: Tensor | None = None
+    for index, frame in video.iterate(size=framing.covering):
+        now = framing.crop(frame[None]).to(torch.float32)
+        if before is not None:
+            motion[index] = (now - before).abs().mean()
+        before = now
+    return motion
+
+
+def framing_of(path: Path, row: ManifestRow, full: Size, size: Size) -> Framing:
     """The smallest framing in which the row's box covers `size`."""
     box = row.extra.get("box", WHOLE)
     try:
@@ -130,4 +135,4 @@ def _framing(path: Path, row: ManifestRow, full: Size, size: Size) -> _Framing:
         min(max(int((both * cover / side - want) // 2), 0), cover - want)
         for both, cover, side, want in zip((top + bottom, left + right), covering, full, size, strict=True)
     )
-    return _Framing((covering[0], covering[1]), (corner[0], corner[1]), size)
+    return Framing((covering[0], covering[1]), (corner[0], corner[1]), size)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmssl.data.decoding import decode_row, frame_motion
+from mmssl.data.decoding import decode_row, frame_motion, framing_of
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import DecodeError, MediaError
 from mmssl.functional.random import ItemRandom
+from mmssl.media.encode import VideoWriter
 from mmssl.media.image import write_png
 from mmssl.media.sampling import Dense, Motion, Random, Uniform, sample_clips
 from mmssl.media.video import open_video
@@ -78,11 +79,30 @@ def test_a_clip_that_loops_has_times_that_go_on(video: Path) -> None:
 
 def test_motion(video: Path) -> None:
     with open_video(video) as file:
-        motion = frame_motion(file)
+        motion = frame_motion(file, framing_of(video, row(), file.size, (32, 32)))
     assert motion.shape == (50,)
     assert motion[0] == 0
     assert bool((motion[1:] > 0).all())
     assert len(decode_row(video, row(), sampler=Motion(num_frames=2, num_clips=3), size=(32, 32), **SETTINGS)) == 3
+
+
+def test_motion_counts_where_the_box_is(tmp_path: Path) -> None:
+    """On the left all moves in the first half of the video, on the right in the second."""
+    frames = torch.full((48, 3, 64, 128), 90, dtype=torch.uint8)
+    noise = torch.randint(0, 255, (24, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    frames[:24, :, :, :64] = noise
+    frames[24:, :, :, 64:] = noise
+    path = tmp_path / "halves.mp4"
+    with VideoWriter(path, fps=24, size=(64, 128), lossless=True) as writer:
+        for frame in frames:
+            writer.write(frame)
+    sampler = Motion(num_frames=5, seconds_between_frames=1 / 24, num_clips=20)
+    for left, late in ((0.0, False), (0.5, True)):
+        boxed = replace(row(), extra={"box": [0.0, left, 1.0, left + 0.5]})
+        clips = decode_row(path, boxed, sampler=sampler, size=(32, 32), **SETTINGS)
+        begins = torch.stack([clip.pts_seconds[0] for clip in clips])
+        assert bool((begins > 0.8 if late else begins < 1.0).all())
+        assert len(set(begins.tolist())) > 5
 
 
 def test_an_image_is_a_clip_of_one_frame(tmp_path: Path) -> None:
@@ -107,7 +127,7 @@ def test_errors_name_the_file(video: Path, tmp_path: Path) -> None:
 def test_windows_of_much_motion_in_real_videos(name: str, real_data: Path) -> None:
     """Windows by motion move more than random ones, and still come from everywhere that anything moves."""
     with open_video(real_data / name) as video:
-        motion = frame_motion(video)
+        motion = frame_motion(video, framing_of(real_data / name, row(), video.size, (32, 32)))
         settings = {"num_frames": 5, "seconds_between_frames": 0.08, "num_clips": 200}
         drawn = {
             sampler: sample_clips(
