@@ -54,10 +54,19 @@ def run(
     - `mmssl run pipelines/demo.yaml --until clips`
 
     - `mmssl run pipelines/demo.yaml --processes 2`
+
+    - `torchrun --nproc_per_node 2 --no-python mmssl run pipelines/demo.yaml`
     """
     from mmssl.stages.run import run_recipe
+    from mmssl.training.torchrun import crew_of_torchrun
 
-    print(run_recipe(recipe, overrides or (), out=out, until=until, workers=workers, processes=processes))
+    with crew_of_torchrun() as crew:
+        if crew is None or crew.leads:
+            print(
+                run_recipe(
+                    recipe, overrides or (), out=out, until=until, workers=workers, processes=processes, crew=crew
+                )
+            )
 
 
 def check(recipe: Recipe, overrides: Overrides = None) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmssl.training.torchrun import Crew
+
 
 @dataclass(frozen=True)
 class Input:
@@ -42,6 +44,7 @@ class RunContext:
         recipe_digest: Digest of the settings of this stage and of all that it reads, and of the seed.
         folders: Folder of each earlier stage, by its name.
         processes: That train together; but for rounding, the output must not depend on it.
+        crew: The other processes, where torchrun started them.
     """
 
     run: str
@@ -51,6 +54,7 @@ class RunContext:
     recipe_digest: str
     folders: Mapping[str, Path]
     processes: int = 1
+    crew: Crew | None = None
 
     def label(self, reference: str) -> str:
         """A reference as the recipe named it: `random:/runs/demo/tracker` is `random:tracker`."""

@@ -1,7 +1,6 @@
 """The runner: the stages of a recipe in order, leaving out what is current, and the report at the end."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +19,7 @@ from mmssl.stages.context import RunContext
 from mmssl.stages.folder import partial_folder, publish, remove, run_lock
 from mmssl.stages.graph import Graph, Node, Stage, bound_settings, check_recipe, read_graph
 from mmssl.stages.record import FILE, Record, begin_record, finish_record, read_record, record_of, settings_digest
+from mmssl.training.torchrun import Crew
 
 RUNS = Path("runs")
 RUN_FILE = "run.json"
@@ -33,6 +33,7 @@ def run_recipe(
     until: str | None = None,
     workers: int = 2,
     processes: int = 1,
+    crew: Crew | None = None,
     stages: Mapping[str, Stage] = STAGES,
 ) -> Path:
     """Runs a recipe's stages, skipping those whose output is current, and writes the report.
@@ -44,6 +45,7 @@ def run_recipe(
         until: Name of the last stage to run.
         workers: Processes that stages may use; nothing but the time depends on it.
         processes: That train together; nothing but the time and the rounding depends on it.
+        crew: Where torchrun started several processes: those that train together, in place of `processes`.
         stages: Stages by kind.
 
     Returns:
@@ -51,11 +53,20 @@ def run_recipe(
 
     Raises:
         ConfigError: If anything is wrong with the recipe; the message holds every fault, one a line.
-        StageError: If a stage cannot do its work, another run holds the folder, or torchrun started this.
+        StageError: If a stage cannot do its work, or another run holds the folder.
     """
     recipe = load_recipe(recipe_path, overrides)
     command = ["mmssl", "run", str(recipe_path), *overrides]
-    return run(recipe, out=out, until=until, workers=workers, processes=processes, stages=stages, command=command)
+    return run(
+        recipe,
+        out=out,
+        until=until,
+        workers=workers,
+        processes=processes,
+        crew=crew,
+        stages=stages,
+        command=command,
+    )
 
 
 def run(
@@ -65,6 +76,7 @@ def run(
     until: str | None = None,
     workers: int = 2,
     processes: int = 1,
+    crew: Crew | None = None,
     stages: Mapping[str, Stage] = STAGES,
     command: Sequence[str] = (),
 ) -> Path:
@@ -76,6 +88,7 @@ def run(
         until: Last stage to run.
         workers: Processes that stages may use.
         processes: That train together.
+        crew: Those that torchrun started.
         stages: Stages by kind.
         command: What the report says one has to type to repeat the run.
 
@@ -83,11 +96,11 @@ def run(
         Path of the report.
 
     Raises:
-        ConfigError: If anything is wrong with the recipe.
+        ConfigError: If anything is wrong with the recipe, or both `processes` and a crew are given.
         StageError: If a stage cannot do its work, or another run holds the folder.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise StageError("a run starts its own processes; start it once, without torchrun, and give --processes N")
+    if crew is not None and processes != 1:
+        raise ConfigError(f"torchrun has started {crew.size} processes that train together; leave --processes out")
     faults = check_recipe(recipe, stages=stages, media=False)
     if faults:
         raise ConfigError("\n".join(fault.text(recipe) for fault in faults))
@@ -107,7 +120,7 @@ def run(
             record = record_of(node, stages, seed=graph.seed, digests=current)
             if node not in wanted and read_record(out / node.name).get("digest") != record.digest:
                 continue
-            context = _context(graph, node, out, workers=workers, processes=processes, stages=stages)
+            context = _context(graph, node, out, workers=workers, processes=processes, crew=crew, stages=stages)
             if not _run_stage(node, record, context, out, recipe, stages):
                 reused.append(node.name)
             current[node.name] = record.digest
@@ -116,7 +129,14 @@ def run(
 
 
 def _context(
-    graph: Graph, node: Node, out: Path, *, workers: int, processes: int, stages: Mapping[str, Stage]
+    graph: Graph,
+    node: Node,
+    out: Path,
+    *,
+    workers: int,
+    processes: int,
+    crew: Crew | None,
+    stages: Mapping[str, Stage],
 ) -> RunContext:
     above = [other.name for other in graph.nodes[: graph.nodes.index(node)]]
     return RunContext(
@@ -126,7 +146,8 @@ def _context(
         workers=workers,
         recipe_digest=settings_digest(graph, node, stages),
         folders={name: out / name for name in above},
-        processes=processes,
+        processes=processes if crew is None else crew.size,
+        crew=crew,
     )
 
 

@@ -1,5 +1,6 @@
 """The train stage: clips, an encoder and an objective -> a checkpoint."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -47,21 +48,22 @@ def train(
         splits: Of the clips to train on; `train` and clips of no split where not given.
         probe: How the training is followed by labels where `training.probe_every` is set.
     """
-    on_ranks(
-        partial(
-            _train,
-            out,
-            context,
-            clips=clips,
-            encoder=encoder,
-            objective=objective,
-            training=training,
-            view=view,
-            splits=splits,
-            probe=probe,
-        ),
-        context.processes,
+    training_here = partial(
+        _train,
+        out,
+        replace(context, crew=None),
+        clips=clips,
+        encoder=encoder,
+        objective=objective,
+        training=training,
+        view=view,
+        splits=splits,
+        probe=probe,
     )
+    if context.crew is not None:
+        context.crew.call(training_here)
+    else:
+        on_ranks(training_here, context.processes)
 
 
 def _train(
