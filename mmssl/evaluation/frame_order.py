@@ -1,27 +1,24 @@
 """Whether frozen embeddings tell the order of frames: small heads learn it on one split and are scored on another."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from mmssl.errors import EvaluationError
-from mmssl.evaluation.linear_probe import standardization
+from mmssl.evaluation.order_heads import (
+    DRAWS_TO_SCORE,
+    MOST_DIMENSIONS,
+    NUM_SORTED,
+    frames_needed,
+    order_answers,
+)
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
-from mmssl.functional.order import NUM_FRAMES, all_orders, order_loss, order_tuples, sorting_orders
-from mmssl.functional.random import ItemRandom
-from mmssl.models.heads import PairHead, TupleHead
+from mmssl.functional.order import sorting_orders
 from mmssl.retrieval.embeddings import EmbeddingTable
-
-NUM_SORTED = 4
-MOST_DIMENSIONS = 64
-CLIPS_PER_STEP = 64
-DRAWS_TO_SCORE = 8
 
 
 def frame_order(
@@ -56,36 +53,11 @@ def frame_order(
     table = subject.embeddings("concat")
     train, test = (_clips_of(table, subject.encoder.encoder.dim, split) for split in (train_split, test_split))
     _check(table, train_split, test_split, num_frames=train.shape[1], max_step=max_step)
-    train, test = _standardized(train, test)
-    draws = _Draws(subject.seed, max_step)
-
-    classes = sorting_orders(NUM_SORTED)[1]
-    num_classes = int(classes.max()) + 1
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(subject.seed)
-        order_head = TupleHead(train.shape[2], num_frames=3, hidden_dim=hidden_dim, num_answers=1)
-        sorting_head = PairHead(train.shape[2], num_frames=NUM_SORTED, hidden_dim=hidden_dim, num_answers=num_classes)
-
-    def sort(head: nn.Module, frames: Tensor) -> tuple[Tensor, Tensor]:
-        logits = head(all_orders(frames[:, :NUM_SORTED])).flatten(0, 1)
-        wanted = classes.repeat(len(frames))
-        return functional.cross_entropy(logits, wanted), logits.argmax(1)
-
-    order = _fitted(
-        order_head,
-        lambda head, frames: order_loss(head(order_tuples(frames))[..., 0], negative_share=0.5),
-        train,
-        draws,
-        num_steps=num_steps,
+    answers = order_answers(
+        train, test, seed=subject.seed, max_step=max_step, num_steps=num_steps, hidden_dim=hidden_dim
     )
-    sorting = _fitted(sorting_head, sort, train, draws, num_steps=num_steps)
-    with torch.no_grad():
-        shown = torch.cat([draws.frames(test, epoch=-1 - draw) for draw in range(DRAWS_TO_SCORE)])
-        in_order = order_loss(order(order_tuples(shown))[..., 0], negative_share=0.5)[1].item()
-        answers = sort(sorting, shown)[1].reshape(len(shown), -1)
-    right = float((answers == classes).float().mean())
     if subject.out is not None:
-        _draw_confusion(subject.out / "sorting.png", _confusion(answers, classes))
+        _draw_confusion(subject.out / "sorting.png", _confusion(answers.sorted_as, answers.classes))
     common = (
         f"A head with one hidden layer of {hidden_dim} learns on {len(train)} clips of {train_split!r} from frozen, "
         f"standardised embeddings (their first {MOST_DIMENSIONS} principal components where there are more), {num_steps} steps, "
@@ -94,14 +66,14 @@ def frame_order(
     questions: tuple[tuple[str, float, float, str], ...] = (
         (
             "order accuracy",
-            in_order,
+            float(answers.order_accuracy.mean()),
             0.5,
             "whether the middle of three frames lies between the others; yes and no weigh alike",
         ),
         (
             "sorting accuracy",
-            right,
-            1 / num_classes,
+            float(answers.sorting_accuracy.mean()),
+            1 / answers.num_classes,
             "in which of 12 orders four frames are shown; forward and backward are one",
         ),
     )
@@ -120,46 +92,6 @@ def frame_order(
                 )
             )
     return rows
-
-
-class _Draws:
-    """Five frames of each clip, by seed, epoch and clip."""
-
-    def __init__(self, seed: int, max_step: int) -> None:
-        self.seed = seed
-        self.max_step = max_step
-
-    def frames(
-        self, clips: Float[Tensor, "clips frames dim"], *, epoch: int, chosen: Tensor | None = None
-    ) -> Float[Tensor, "chosen 5 dim"]:
-        places = torch.arange(len(clips)) if chosen is None else chosen
-        random = ItemRandom(self.seed, epoch, places.tolist())
-        steps = random.integers("steps", (NUM_FRAMES - 1,), high=self.max_step) + 1
-        offsets = functional.pad(steps.cumsum(1), (1, 0))
-        room = clips.shape[1] - offsets[:, -1]
-        start = (random.uniform("start") * room).long().minimum(room - 1)
-        return clips[places[:, None], start[:, None] + offsets]
-
-
-def _fitted(
-    head: nn.Module,
-    loss_of: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]],
-    clips: Float[Tensor, "clips frames dim"],
-    draws: _Draws,
-    *,
-    num_steps: int,
-) -> nn.Module:
-    generator = torch.Generator().manual_seed(draws.seed)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
-    for step in range(num_steps):
-        chosen = torch.randperm(len(clips), generator=generator)[:CLIPS_PER_STEP]
-        loss, _ = loss_of(head, draws.frames(clips, epoch=step, chosen=chosen))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-    return head.eval()
 
 
 def _clips_of(table: EmbeddingTable, dim: int, split: str) -> Float[Tensor, "clips frames dim"]:
@@ -183,26 +115,12 @@ def _check(table: EmbeddingTable, train_split: str, test_split: str, *, num_fram
             f"{len(shared)} groups stand in both {train_split!r} and {test_split!r}, such as {shared[:3]}; put each group "
             "into one split"
         )
-    needed = (NUM_FRAMES - 1) * max_step + 1
+    needed = frames_needed(max_step)
     if max_step < 1 or num_frames < needed:
         raise EvaluationError(
             f"frame_order with max_step {max_step} needs clips of at least {needed} frames, these have {num_frames}; decode "
             "longer clips or set a smaller max_step"
         )
-
-
-def _standardized(
-    train: Float[Tensor, "train frames dim"], test: Float[Tensor, "test frames dim"]
-) -> tuple[Float[Tensor, "train frames kept"], Float[Tensor, "test frames kept"]]:
-    """Both by the training split's scale, and on its first principal components where there are many numbers."""
-    mean, deviation = standardization(train.flatten(0, 1))
-    if train.shape[2] > MOST_DIMENSIONS:
-        flat = (train.flatten(0, 1) - mean).double()
-        _, vectors = torch.linalg.eigh(flat.T @ flat)
-        basis = vectors[:, -MOST_DIMENSIONS:].flip(1).float()
-        train, test = (train - mean) @ basis, (test - mean) @ basis
-        mean, deviation = standardization(train.flatten(0, 1))
-    return (train - mean) / deviation, (test - mean) / deviation
 
 
 def _confusion(

@@ -1,16 +1,19 @@
 """Which video a window of frames comes from, by its nearest neighbor among windows from earlier in the videos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from mmssl.config import digest
 from mmssl.data.dataset import ClipItem, ClipSource
 from mmssl.errors import EvaluationError
+from mmssl.evaluation.order_heads import DRAWS_TO_SCORE, MOST_DIMENSIONS, frames_needed, order_answers
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.retrieval.embeddings import EmbeddingTable, embed_clips
@@ -51,22 +54,35 @@ class ChangeAlone:
         return (clips.to(torch.int16) - still + MIDDLE_GREY).clamp_(0, 255).to(torch.uint8)
 
 
-def which_clip(subject: Subject, *, over_time: tuple[OverTime, ...] = ("mean", "std")) -> list[ReportRow]:
+def which_clip(
+    subject: Subject,
+    *,
+    over_time: tuple[OverTime, ...] = ("mean", "std"),
+    max_step: int = 1,
+    num_steps: int = 400,
+    hidden_dim: int = 64,
+) -> list[ReportRow]:
     """Finds the video of each late window by its nearest neighbor among the early windows of all videos.
 
     A window is early where it ends before the middle of its video, late where it begins after it. Features that know a video
     by its background find it as long as the background is there. So each score stands twice: on the frames as they are, and
-    with what stays still in the window removed from every frame, which leaves motion alone.
+    with what stays still in the window removed from every frame, which leaves motion alone. And the frames of late windows
+    are shuffled: heads that learn from early windows must tell the order, of which the background says nothing.
 
     Args:
         subject: Its clips, several of each row, as the sampler `windows` gives them.
         over_time: What embeddings keep of a window's frames, one after the other; see `retrieval.over_time`.
+        max_step: See `evaluation.frame_order`, like the two that follow.
+        num_steps: Of the heads that tell the order.
+        hidden_dim: Of these heads.
 
     Returns:
-        Top-1 and, of each query, the reciprocal rank of its own video's nearest window, for each of `over_time`.
+        Top-1 and, of each query, the reciprocal rank of its own video's nearest window, for each of `over_time`; then the
+        order and sorting accuracy on late windows, the first for each video too.
 
     Raises:
-        EvaluationError: If there are no clips, they have no timestamps, or fewer than two videos have early and late windows.
+        EvaluationError: If there are no clips, they have no timestamps or too few frames, or fewer than two videos have early
+            and late windows.
     """
     clips = subject.clips
     if clips is None:
@@ -74,13 +90,25 @@ def which_clip(subject: Subject, *, over_time: tuple[OverTime, ...] = ("mean", "
     early, late = _early_and_late(clips.items)
     rows_of = np.array([item.row_id for item in clips.items], dtype=object)
     num_videos = len(set(rows_of[early]))
-    rows = []
+
+    def scored(
+        metric: str, value: float, chance: float, protocol: str, guess: str, **detail: object
+    ) -> list[ReportRow]:
+        facts = {"split": "all", "num_items": len(late)}
+        return [
+            subject.row("which_clip", metric, value, protocol=protocol, detail=detail, **facts),
+            subject.row("which_clip", metric, chance, protocol=guess, encoder="chance", **facts),
+        ]
+
+    rows: list[ReportRow] = []
+    seen: Float[Tensor, "windows frames dim"] | None = None
     for source, of_what, what in (
         (None, "", "frames as they are"),
         (ChangeAlone(clips), " of change alone", "the window's median is removed from each of its frames"),
     ):
         every = subject.embeddings("concat") if source is None else _every_frame(subject, source)
         frames = torch.from_numpy(np.array(every.embeddings)).reshape(len(every), -1, subject.encoder.encoder.dim)
+        seen = frames if seen is None else seen
         for keep in over_time:
             table = replace(every, embeddings=kept_over_time(frames, keep=keep).numpy(), over_time=keep)
             ranks = _ranks(table, early, late, rows_of)
@@ -89,23 +117,59 @@ def which_clip(subject: Subject, *, over_time: tuple[OverTime, ...] = ("mean", "
                 f"neighbor by cosine similarity (exact search) among {len(early)} windows from the first halves; a window's "
                 f"embedding is {IN_WORDS[keep]}; {what}."
             )
-            chances = {
-                "top1": 1 / num_videos,
-                "reciprocal rank": sum(1 / (n + 1) for n in range(num_videos)) / num_videos,
-            }
-            values = {"top1": float((ranks == 1).mean()), "reciprocal rank": float((1 / ranks).mean())}
-            for metric, value in values.items():
-                for encoder, score, how in (
-                    (None, value, protocol),
-                    ("chance", chances[metric], "A guess among the videos."),
-                ):
-                    name, size = f"{metric} {keep}{of_what}", len(late)
-                    rows.append(
-                        subject.row(
-                            "which_clip", name, score, split="all", num_items=size, protocol=how, encoder=encoder
-                        )
-                    )
+            guess = "A guess among the videos."
+            of_rank = sum(1 / (n + 1) for n in range(num_videos)) / num_videos
+            name = f"{keep}{of_what}"
+            rows += scored(f"top1 {name}", float((ranks == 1).mean()), 1 / num_videos, protocol, guess)
+            rows += scored(f"reciprocal rank {name}", float((1 / ranks).mean()), of_rank, protocol, guess)
+
+    assert seen is not None
+    if seen.shape[1] < frames_needed(max_step):
+        raise EvaluationError(
+            f"which_clip with max_step {max_step} needs windows of at least {frames_needed(max_step)} frames, these have "
+            f"{seen.shape[1]}; decode longer windows"
+        )
+    answers = order_answers(
+        seen[early], seen[late], seed=subject.seed, max_step=max_step, num_steps=num_steps, hidden_dim=hidden_dim
+    )
+    common = (
+        f"A head with one hidden layer of {hidden_dim} learns from {len(early)} windows of the first halves, on frozen, "
+        f"standardised embeddings (their first {MOST_DIMENSIONS} principal components where there are more), and is asked about "
+        f"{len(late)} windows of the second halves, {DRAWS_TO_SCORE} draws each; gaps of 1 to {max_step} frames"
+    )
+    by_video = _by_video(rows_of[late].tolist(), answers.order_accuracy)
+    if subject.out is not None:
+        _draw_by_video(subject.out / "order_by_video.png", by_video)
+    in_order, sorted_right = float(answers.order_accuracy.mean()), float(answers.sorting_accuracy.mean())
+    question = "whether the middle of three frames lies between the others; yes and no weigh alike"
+    rows += scored("order accuracy", in_order, 0.5, f"{common}; {question}.", "A guess.", videos=by_video)
+    question = "in which of 12 orders four frames are shown; forward and backward are one"
+    rows += scored("sorting accuracy", sorted_right, 1 / answers.num_classes, f"{common}; {question}.", "A guess.")
     return rows
+
+
+def _by_video(videos: Sequence[str], accuracy: Float[Tensor, " windows"]) -> dict[str, float]:
+    """The mean over the windows of each video, the highest first."""
+    of_each: dict[str, list[float]] = {}
+    for video, value in zip(videos, accuracy.tolist(), strict=True):
+        of_each.setdefault(video, []).append(value)
+    return dict(sorted(((video, fmean(values)) for video, values in of_each.items()), key=lambda mean: -mean[1]))
+
+
+def _draw_by_video(path: Path, accuracy: Mapping[str, float]) -> None:
+    """A bar a video."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 0.6 + 0.22 * len(accuracy)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(range(len(accuracy)), list(accuracy.values()), color="#4c78a8")
+    axes.axvline(0.5, color="black", linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(accuracy)), list(accuracy), fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("order accuracy on windows of the second half; dotted: a guess")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
 def _every_frame(subject: Subject, source: ClipSource) -> EmbeddingTable:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.which_clip import ChangeAlone, which_clip
 from mmssl.models.loading import load_encoder
 
-FRAMES, SIDE = 4, 32
+FRAMES, SIDE = 5, 32
 
 
 class Windows:
@@ -46,8 +47,8 @@ class Windows:
         return self._pixels[list(indices)]
 
 
-def scores(windows: Windows) -> dict[str, float]:
-    rows = which_clip(Subject(load_encoder("pixels"), "made", clips=windows))
+def scores(windows: Windows, out: Path | None = None) -> dict[str, float]:
+    rows = which_clip(Subject(load_encoder("pixels"), "made", clips=windows, out=out), num_steps=40)
     assert {row.num_items for row in rows} == {8}
     assert {row.value for row in rows if row.encoder == "chance" and row.metric.startswith("top1")} == {0.25}
     return {row.metric: row.value for row in rows if row.encoder == "pixels" and row.value is not None}
@@ -57,12 +58,32 @@ def test_background_alone_is_found_until_it_is_taken_away() -> None:
     found = scores(Windows(background=True, motion=False))
     assert found["top1 mean"] == 1
     assert found["top1 mean of change alone"] == 0.25
+    assert found["order accuracy"] == 0.5
+    assert found["sorting accuracy"] == pytest.approx(1 / 12)
 
 
-def test_motion_alone_is_found_with_and_without_what_stays() -> None:
-    found = scores(Windows(background=False, motion=True))
+def test_motion_alone_is_found_with_and_without_what_stays(tmp_path: Path) -> None:
+    found = scores(Windows(background=False, motion=True), tmp_path)
     assert found["top1 mean"] == found["top1 std"] == found["top1 mean of change alone"] == 1
     assert found["reciprocal rank mean"] == 1
+    assert found["order accuracy"] > 0.9
+    assert found["sorting accuracy"] > 0.9
+    assert (tmp_path / "order_by_video.png").stat().st_size > 1000
+
+
+def test_the_order_of_a_video_without_motion_is_a_guess() -> None:
+    """The background of each window is the same in all orders, so that only the windows in which something moves tell."""
+    windows = Windows(background=True, motion=True)
+    windows._pixels[:5] = windows._pixels[:5, :1]
+    rows = which_clip(Subject(load_encoder("pixels"), "made", clips=windows), num_steps=40)
+    (row,) = (row for row in rows if row.metric == "order accuracy" and row.encoder == "pixels")
+    assert row.detail["videos"]["v0"] == 0.5
+    assert min(row.detail["videos"][f"v{video}"] for video in (1, 2, 3)) > 0.9
+
+
+def test_windows_too_short_to_order_are_refused() -> None:
+    with pytest.raises(EvaluationError, match="at least 9 frames, these have 5"):
+        which_clip(Subject(load_encoder("pixels"), "made", clips=Windows(background=True, motion=True)), max_step=2)
 
 
 def test_change_alone_is_the_frame_less_the_median() -> None:
