@@ -44,6 +44,11 @@ class FrameOrder(Objective):
         heads = {"differences": DifferenceHead, "embeddings": TupleHead}
         self.head = heads[compare](encoder.dim, num_frames=3, hidden_dim=hidden_dim, num_answers=1)
 
+    @property
+    def guesses(self) -> dict[str, float]:
+        """One of two answers; both weigh alike."""
+        return {"accuracy": 0.5}
+
     def forward(self, batch: Batch) -> Output:
         """The loss of `frames`, five a clip and ascending in time.
 
@@ -57,7 +62,7 @@ class FrameOrder(Objective):
         return {"loss": loss, "accuracy": accuracy}
 
     def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
-        """The tuples of a few clips; the shade of the bar below each says how sure it is of the order, white for yes."""
+        """The tuples of a few clips; the bar below each says by its shade how likely it takes the order to be right."""
         frames = batch["frames"][:4]
         sure = self._logits(frames).sigmoid()
         rows = []
@@ -65,7 +70,10 @@ class FrameOrder(Objective):
             tuples = zip(IN_ORDER[:1] + OUT_OF_ORDER[::2], shades[[0, 2, 4]], strict=True)
             strips = [_strip(clip[list(places)], shade) for places, shade in tuples]
             rows.append(torch.cat(strips, dim=-1))
-        return {"in order, middle frame too early, middle frame too late": torch.cat(rows, dim=-2)}
+        title = (
+            "in order; middle frame too early; middle frame too late. The bar below is white where it says: in order"
+        )
+        return {title: torch.cat(rows, dim=-2)}
 
     def _logits(self, frames: Float[Tensor, "batch frames 3 height width"]) -> Float[Tensor, "batch 6"]:
         if frames.shape[1] != NUM_FRAMES:

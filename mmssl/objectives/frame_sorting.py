@@ -53,6 +53,11 @@ class FrameSorting(Objective):
             encoder.dim, num_frames=num_frames, hidden_dim=hidden_dim, num_answers=int(classes.max()) + 1
         )
 
+    @property
+    def guesses(self) -> dict[str, float]:
+        """One of the classes."""
+        return {"accuracy": 1 / (int(self.classes.max()) + 1)}
+
     def forward(self, batch: Batch) -> Output:
         """The loss of `frames`, ascending in time: cross-entropy of the order's class.
 

@@ -44,6 +44,11 @@ class Objective(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    @property
+    def guesses(self) -> Mapping[str, float]:
+        """What guessing gives, by the name of a scalar that `forward` gives; the report's plots show it beside."""
+        return {}
+
     def prepare(self, batch: Batch) -> None:
         """Sets what has to be found in data before training, such as color clusters, in buffers.
 

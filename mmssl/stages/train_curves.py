@@ -47,7 +47,9 @@ QUANTITIES = {
 }
 
 
-def curves(lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) -> list[LinePlot]:
+def curves(
+    lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str], guesses: Mapping[str, float]
+) -> list[LinePlot]:
     """A plot for each quantity that was written down, the loss first.
 
     Names that differ in a last number stand in one plot, and so does `accuracy_in_place` with `accuracy`.
@@ -55,6 +57,7 @@ def curves(lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) -> l
     Args:
         lines: Of `metrics.jsonl`.
         units: Of the objective's own numbers, see `Objective.units`.
+        guesses: What guessing gives of them, see `Objective.guesses`.
     """
     names = list(dict.fromkeys(["loss", *(name for line in lines for name in line if name not in NOT_CURVES)]))
     kinds = dict.fromkeys(re.sub(r"_\d+$", "", name) for name in names)
@@ -64,6 +67,9 @@ def curves(lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) -> l
         series = _series(lines, name)
         if series is not None:
             together.setdefault(kind, []).append(series)
+            if name in guesses:
+                ends = (series.x[0], series.x[-1])
+                together[kind].append(Series("a guess", ends, (guesses[name], guesses[name])))
     plots = []
     for kind, drawn in together.items():
         quantity = QUANTITIES.get(kind) or _own_quantity(kind, units)

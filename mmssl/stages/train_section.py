@@ -43,7 +43,7 @@ def write_train_section(
     blocks: tuple[Block, ...] = (
         Table(("what", "value"), facts),
         *_warnings(lines),
-        *curves(lines, units=objective.units),
+        *curves(lines, units=objective.units, guesses=objective.guesses),
         *_images(out, _previews(batch), title="What the objective sees"),
         *_images(out, pictures, title="What it makes of it"),
     )

@@ -7,7 +7,7 @@ LINES = [
 
 
 def test_each_quantity_has_a_plot_with_words_and_units() -> None:
-    plots = curves(LINES, units={"loss": "nats", "accuracy": "share"})
+    plots = curves(LINES, units={"loss": "nats", "accuracy": "share"}, guesses={})
     assert [(plot.title, plot.y_label) for plot in plots] == [
         ("Loss", "loss (nats)"),
         ("Accuracy", "accuracy (share)"),
@@ -19,7 +19,7 @@ def test_each_quantity_has_a_plot_with_words_and_units() -> None:
 
 
 def test_numbers_of_one_kind_share_a_plot_and_gaps_are_left_out() -> None:
-    loss, accuracy, *_ = curves(LINES, units={})
+    loss, accuracy, *_ = curves(LINES, units={}, guesses={})
     assert [(series.name, series.y) for series in accuracy.series] == [
         ("accuracy", (0.2, 0.4)),
         ("accuracy in place", (0.1, 0.1)),
@@ -30,6 +30,12 @@ def test_numbers_of_one_kind_share_a_plot_and_gaps_are_left_out() -> None:
 
 def test_names_that_differ_in_a_number_share_a_plot() -> None:
     line = {"step": 1, "loss": 1.0, "return_accuracy_1": 0.5, "return_accuracy_2": 0.25}
-    _, plot = curves([line], units={"accuracy": "share"})
+    _, plot = curves([line], units={"accuracy": "share"}, guesses={})
     assert (plot.title, plot.y_label) == ("Return accuracy", "return accuracy (share)")
     assert [series.name for series in plot.series] == ["return accuracy 1", "return accuracy 2"]
+
+
+def test_a_guess_is_drawn_from_the_first_look_to_the_last() -> None:
+    _, accuracy, *_ = curves(LINES, units={}, guesses={"accuracy": 0.5})
+    (guess,) = (series for series in accuracy.series if series.name == "a guess")
+    assert (guess.x, guess.y) == ((2.0, 4.0), (0.5, 0.5))
