@@ -1,7 +1,8 @@
 """Which video a window of frames comes from, by its nearest neighbor among windows from earlier in the videos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -91,24 +92,14 @@ def which_clip(
     rows_of = np.array([item.row_id for item in clips.items], dtype=object)
     num_videos = len(set(rows_of[early]))
 
-    def scored(
-        metric: str, value: float, chance: float, protocol: str, guess: str, **detail: object
-    ) -> list[ReportRow]:
-        facts = {"split": "all", "num_items": len(late)}
-        return [
-            subject.row("which_clip", metric, value, protocol=protocol, detail=detail, **facts),
-            subject.row("which_clip", metric, chance, protocol=guess, encoder="chance", **facts),
-        ]
-
+    add = partial(_scored, partial(subject.row, "which_clip", split="all", num_items=len(late)))
     rows: list[ReportRow] = []
-    seen: Float[Tensor, "windows frames dim"] | None = None
     for source, of_what, what in (
-        (None, "", "frames as they are"),
+        (clips, "", "frames as they are"),
         (ChangeAlone(clips), " of change alone", "the window's median is removed from each of its frames"),
     ):
-        every = subject.embeddings("concat") if source is None else _every_frame(subject, source)
-        frames = torch.from_numpy(np.array(every.embeddings)).reshape(len(every), -1, subject.encoder.encoder.dim)
-        seen = frames if seen is None else seen
+        every = subject.embeddings("concat") if source is clips else _every_frame(subject, source)
+        frames = _frames(every, subject)
         for keep in over_time:
             table = replace(every, embeddings=kept_over_time(frames, keep=keep).numpy(), over_time=keep)
             ranks = _ranks(table, early, late, rows_of)
@@ -120,19 +111,19 @@ def which_clip(
             guess = "A guess among the videos."
             of_rank = sum(1 / (n + 1) for n in range(num_videos)) / num_videos
             name = f"{keep}{of_what}"
-            rows += scored(f"top1 {name}", float((ranks == 1).mean()), 1 / num_videos, protocol, guess)
-            rows += scored(f"reciprocal rank {name}", float((1 / ranks).mean()), of_rank, protocol, guess)
+            rows += add(f"top1 {name}", float((ranks == 1).mean()), protocol, 1 / num_videos, guess)
+            rows += add(f"reciprocal rank {name}", float((1 / ranks).mean()), protocol, of_rank, guess)
 
-    assert seen is not None
-    if seen.shape[1] < frames_needed(max_step):
+    frames = _frames(subject.embeddings("concat"), subject)
+    if frames.shape[1] < frames_needed(max_step):
         raise EvaluationError(
             f"which_clip with max_step {max_step} needs windows of at least {frames_needed(max_step)} frames, these have "
-            f"{seen.shape[1]}; decode longer windows"
+            f"{frames.shape[1]}; decode longer windows"
         )
     answers = order_answers(
-        seen[early], seen[late], seed=subject.seed, max_step=max_step, num_steps=num_steps, hidden_dim=hidden_dim
+        frames[early], frames[late], seed=subject.seed, max_step=max_step, num_steps=num_steps, hidden_dim=hidden_dim
     )
-    common = (
+    protocol = (
         f"A head with one hidden layer of {hidden_dim} learns from {len(early)} windows of the first halves, on frozen, "
         f"standardised embeddings (their first {MOST_DIMENSIONS} principal components where there are more), and is asked about "
         f"{len(late)} windows of the second halves, {DRAWS_TO_SCORE} draws each; gaps of 1 to {max_step} frames"
@@ -140,12 +131,42 @@ def which_clip(
     by_video = _by_video(rows_of[late].tolist(), answers.order_accuracy)
     if subject.out is not None:
         _draw_by_video(subject.out / "order_by_video.png", by_video)
-    in_order, sorted_right = float(answers.order_accuracy.mean()), float(answers.sorting_accuracy.mean())
-    question = "whether the middle of three frames lies between the others; yes and no weigh alike"
-    rows += scored("order accuracy", in_order, 0.5, f"{common}; {question}.", "A guess.", videos=by_video)
-    question = "in which of 12 orders four frames are shown; forward and backward are one"
-    rows += scored("sorting accuracy", sorted_right, 1 / answers.num_classes, f"{common}; {question}.", "A guess.")
+    rows += add(
+        "order accuracy",
+        float(answers.order_accuracy.mean()),
+        f"{protocol}; whether the middle of three frames lies between the others; yes and no weigh alike.",
+        0.5,
+        "A guess.",
+        videos=by_video,
+    )
+    rows += add(
+        "sorting accuracy",
+        float(answers.sorting_accuracy.mean()),
+        f"{protocol}; in which of 12 orders four frames are shown; forward and backward are one.",
+        1 / answers.num_classes,
+        "A guess.",
+    )
     return rows
+
+
+def _scored(
+    row: Callable[..., ReportRow],
+    metric: str,
+    value: float,
+    protocol: str,
+    chance: float,
+    guess: str,
+    **detail: object,
+) -> list[ReportRow]:
+    """An encoder's score, and what guessing gives."""
+    return [
+        row(metric, value, protocol=protocol, detail=detail),
+        row(metric, chance, protocol=guess, encoder="chance"),
+    ]
+
+
+def _frames(table: EmbeddingTable, subject: Subject) -> Float[Tensor, "windows frames dim"]:
+    return torch.from_numpy(np.array(table.embeddings)).reshape(len(table), -1, subject.encoder.encoder.dim)
 
 
 def _by_video(videos: Sequence[str], accuracy: Float[Tensor, " windows"]) -> dict[str, float]:
@@ -165,9 +186,10 @@ def _draw_by_video(path: Path, accuracy: Mapping[str, float]) -> None:
     axes.barh(range(len(accuracy)), list(accuracy.values()), color="#4c78a8")
     axes.axvline(0.5, color="black", linewidth=1, linestyle=":")
     axes.set_yticks(range(len(accuracy)), list(accuracy), fontsize=7)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("order accuracy on windows of the second half; dotted: a guess")
+    axes.set_xlabel("order accuracy in the second half (dotted: a guess)")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
