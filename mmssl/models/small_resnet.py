@@ -4,6 +4,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_input import ImageInput, InputColors, fill_cells
@@ -15,9 +16,11 @@ class SmallResNet(Encoder):
     Args:
         input: What it sees of an image.
         stride: Pixels per cell; 4 leaves the last reduction out.
-        feature_dim: Channels of the feature map and length of the embedding, which is the map's mean.
+        feature_dim: Channels of the feature map.
         width: Channels at 1/2; twice as many at 1/4, four times at 1/8.
         num_blocks: Residual blocks at 1/4 and at 1/8.
+        grid: Parts of the image, both ways, whose means of the map make the embedding, end to end. 1 tells what is seen and
+            not where; more tell where as well, as a mouth needs of which only the lips move.
     """
 
     def __init__(
@@ -28,11 +31,14 @@ class SmallResNet(Encoder):
         feature_dim: int = 64,
         width: int = 32,
         num_blocks: tuple[int, int] = (2, 3),
+        grid: int = 1,
     ) -> None:
         super().__init__()
         self.input = input
         self.stride = stride
-        self.dim = self.feature_dim = feature_dim
+        self.grid = grid
+        self.feature_dim = feature_dim
+        self.dim = feature_dim * grid**2
         self.image_input = ImageInput(input)
         self.stem = nn.Sequential(
             nn.Conv2d(self.image_input.channels, width, 4, stride=2, padding=1, bias=False),
@@ -44,8 +50,8 @@ class SmallResNet(Encoder):
         self.out = nn.Conv2d(4 * width, feature_dim, 1)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
-        """The mean of the feature map."""
-        return self.features(images).mean((2, 3))
+        """The means of the feature map's parts."""
+        return functional.adaptive_avg_pool2d(self.features(images), self.grid).flatten(1)
 
     def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
         """Feature maps; see `Encoder`."""
