@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmssl.functional.affinity_by_tiles import split
@@ -62,18 +62,20 @@ def propagate_dilated(
     query = query.detach().float()
     keys, values = [key.detach().float() for key in keys], [value.detach().float() for value in values]
     centers = [
-        _places(query) if dilation == 1 else _searched(query, key, dilation, radius, temperature)
+        None if dilation == 1 else _searched(query, key, dilation, radius, temperature)
         for key, dilation in zip(keys, dilations, strict=True)
     ]
     out = query.new_zeros(len(values[0]), *query.shape[1:])
     for rows, columns in _tiles(query):
         cells = query[:, rows, columns].flatten(1).T
+        around = _TileWindow.around(rows, columns, radius, query)
         windows = [
-            _Window.around(center[:, rows, columns].flatten(1).T, radius, key)
+            around if center is None else _Window.around(center[:, rows, columns].flatten(1).T, radius, key)
             for center, key in zip(centers, keys, strict=True)
         ]
-        scores = torch.cat([window.products(cells, key) for window, key in zip(windows, keys, strict=True)], dim=1)
-        weights = (scores / temperature).softmax(dim=1).chunk(len(keys), dim=1)
+        scores = [window.products(cells, key) for window, key in zip(windows, keys, strict=True)]
+        ends = list(itertools.accumulate(each.shape[1] for each in scores))
+        weights = (torch.cat(scores, dim=1) / temperature).softmax(dim=1).tensor_split(ends[:-1], dim=1)
         mixed = sum(window.mean(part, value) for window, part, value in zip(windows, weights, values, strict=True))
         assert isinstance(mixed, Tensor)
         out[:, rows, columns] = mixed.T.reshape(out[:, rows, columns].shape)
@@ -95,7 +97,7 @@ def _searched(
         coarse, other = query[:, top::dilation, left::dilation], key[:, top::dilation, left::dilation]
         own = _places(coarse)
         for rows, columns in _tiles(coarse):
-            window = _Window.around(own[:, rows, columns].flatten(1).T, radius, other)
+            window = _TileWindow.around(rows, columns, radius, coarse)
             scores = window.products(coarse[:, rows, columns].flatten(1).T, other)
             place = window.mean((scores / temperature).softmax(dim=1), own)
             whole = place.new_tensor([top, left]) + dilation * place
@@ -107,6 +109,41 @@ def _searched(
 def _tiles(of: Float[Tensor, "dim h w"]) -> Iterator[tuple[slice, slice]]:
     for rows, columns in itertools.product(*(split(length, TILE_CELLS) for length in of.shape[1:])):
         yield slice(*rows), slice(*columns)
+
+
+@dataclass(frozen=True)
+class _TileWindow:
+    """The squares of places around the cells of a tile, on a frame of the same size: plain products, most of them needed.
+
+    Args:
+        box: Rows and columns of the frame that hold all the places.
+        is_outside: Which cells of the box, row by row, are not in the square of each cell of the tile.
+    """
+
+    box: tuple[slice, slice]
+    is_outside: Bool[Tensor, "queries places"]
+
+    @staticmethod
+    def around(rows: slice, columns: slice, radius: int, frame: Float[Tensor, "dim h w"]) -> "_TileWindow":
+        box, far = [], []
+        for tile, length in zip((rows, columns), frame.shape[1:], strict=True):
+            box.append(slice(max(0, tile.start - radius), min(length, tile.stop + radius)))
+            own = torch.arange(tile.start, tile.stop, device=frame.device)
+            far.append((own[:, None] - torch.arange(box[-1].start, box[-1].stop, device=frame.device)).abs() > radius)
+        is_outside = far[0][:, None, :, None] | far[1][None, :, None, :]
+        return _TileWindow((box[0], box[1]), is_outside.flatten(0, 1).flatten(1))
+
+    def products(
+        self, cells: Float[Tensor, "queries dim"], key: Float[Tensor, "dim h w"]
+    ) -> Float[Tensor, "queries places"]:
+        """Dot product of each query with the cells of the box, -inf outside its square."""
+        return (cells @ key[:, self.box[0], self.box[1]].flatten(1)).masked_fill_(self.is_outside, -torch.inf)
+
+    def mean(
+        self, weights: Float[Tensor, "queries places"], values: Float[Tensor, "channels h w"]
+    ) -> Float[Tensor, "queries channels"]:
+        """Sum of the values in the box with these weights."""
+        return weights @ values[:, self.box[0], self.box[1]].flatten(1).T
 
 
 @dataclass(frozen=True)
