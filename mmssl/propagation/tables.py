@@ -1,6 +1,7 @@
 """Tables of results: a line a frame, a line an object and frame, and the frames that a person should look at again."""
 
 import csv
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,8 @@ from mmssl.files import atomic_file
 from mmssl.propagation.rows import FrameRow
 from mmssl.propagation.video_labels import LabelObject
 
-REVIEWED_SHARE = 0.1
-"""The part of all propagated objects and frames that a review lists."""
+REVIEWED_ONE_IN = 10
+"""A review lists one of so many propagated objects and frames; each stands for as many frames of its object around it."""
 
 AFTER_CUT = "first frame after a scene cut: labels stop here; label it to go on"
 LOST = "lost from here on"
@@ -59,7 +60,8 @@ def write_review(
     """What to look at again, the most doubtful first.
 
     First come the frames after scene cuts that no label covers, then the frames on which an object is lost, each with the
-    first frame of its absence only, then the tenth of all propagated objects and frames that has the lowest confidence.
+    first frame of its absence only, then propagated objects and frames by rising confidence, a tenth of all. Near a frame
+    that is listed, the same object is not listed again: a correction there mends its neighbors as well.
     """
     names = {each.id: each.name for each in objects}
     lost_before: set[int] = set()
@@ -76,9 +78,30 @@ def write_review(
             for key, each in row.items()
             if each.status == "seen" and each.confidence is not None
         ]
-    doubtful.sort()
-    kept = doubtful[: -(-len(doubtful) * 1 // round(1 / REVIEWED_SHARE))]
+    kept = spread_out(doubtful, -(-len(doubtful) // REVIEWED_ONE_IN))
     with _table(path, ["frame", "time_seconds", "object", "name", "confidence", "reason"]) as table:
         for frame, key, confidence, reason in [*cut_off, *lost, *((f, k, c, r) for c, f, k, r in kept)]:
             shown = ("", "") if key is None else (key, names[key])
             table.writerow([frame, pts_seconds[frame], *shown, confidence, reason])
+
+
+def spread_out(
+    doubtful: Iterable[tuple[float, int, int, str]], count: int, *, apart: int = REVIEWED_ONE_IN // 2
+) -> list[tuple[float, int, int, str]]:
+    """The lowest confidences, at most `count`, of an object none nearer than `apart` frames to one that is lower.
+
+    Args:
+        doubtful: Confidence, frame, object and reason.
+        count: How many to keep.
+        apart: Frames.
+    """
+    kept: list[tuple[float, int, int, str]] = []
+    frames: defaultdict[int, list[int]] = defaultdict(list)
+    for item in sorted(doubtful):
+        if len(kept) == count:
+            break
+        _, frame, key, _ = item
+        if all(abs(frame - other) >= apart for other in frames[key]):
+            kept.append(item)
+            frames[key].append(frame)
+    return kept

@@ -6,7 +6,9 @@
 `fit` makes videos with known masks, propagates the first mask of each, and prints the constants of `CALIBRATION`. `test`
 prints, for the videos of a DAVIS folder: Spearman's correlation of confidence and true J over all objects and frames (and
 of each sign alone), and the share of failures (J < 0.5) that are among the lowest tenth of confidences, beside the share
-that a perfect ranking would have there. A lost object has confidence 0, as in `objects.csv`.
+that a perfect ranking would have there. A lost object has confidence 0, as in `objects.csv`. An episode is a run of frames
+on which an object fails: how many have a frame that `review.csv` lists, which spreads its tenth out in time, and the share
+of all failures that lie in them; the same for every tenth frame.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from mmssl.propagation.confidence import SIGNS, confidence
 from mmssl.propagation.frame_encoder import FrameEncoder
 from mmssl.propagation.masks import input_size, normalize_mask, objects_of
 from mmssl.propagation.presets import DINO
+from mmssl.propagation.tables import REVIEWED_ONE_IN, spread_out
 from mmssl.propagation.video_labels import FrameLabels, LabelObject
 from mmssl.propagation.walk import Walk
 
@@ -110,9 +113,9 @@ def fit(num_videos: int) -> None:
 
 def test(folder: Path, videos: list[str], *, encoder: str, short_side: int, save: Path | None) -> None:
     """Prints how well confidence ranks true J, for each video and all together."""
-    everything = {}
+    everything, tracks, frames = {}, [], []
     for video in videos:
-        signs, overlaps, _ = samples(
+        signs, overlaps, places = samples(
             folder / "JPEGImages" / "480p" / video,
             folder / "Annotations" / "480p" / video,
             encoder=encoder,
@@ -120,6 +123,8 @@ def test(folder: Path, videos: list[str], *, encoder: str, short_side: int, save
         )
         everything[video] = np.column_stack((signs, overlaps))
         print(json.dumps({"video": video, **measures(signs, overlaps)}), flush=True)
+        tracks += [(video, key) for _, key in places]
+        frames += [frame for frame, _ in places]
     if save is not None:
         np.savez(save, **everything)
     together = np.concatenate(list(everything.values()))
@@ -129,6 +134,7 @@ def test(folder: Path, videos: list[str], *, encoder: str, short_side: int, save
         name: round(float(spearmanr(signs[seen, place], overlaps[seen])[0]), 3) for place, name in enumerate(SIGNS)
     }
     print(json.dumps({"video": "all", "encoder": encoder, **measures(signs, overlaps), "signs_alone": alone}))
+    print(json.dumps({"video": "all", **episodes(signs, overlaps, tracks, frames)}))
 
 
 def measures(signs: NDArray[np.float32], overlaps: NDArray[np.float32]) -> dict[str, float | None]:
@@ -148,6 +154,39 @@ def measures(signs: NDArray[np.float32], overlaps: NDArray[np.float32]) -> dict[
         "caught_by_perfect_ranking": round(min(1.0, len(reviewed) / failures), 3) if failures else None,
         "failures_among_reviewed": round(float(failed[reviewed].mean()), 3),
     }
+
+
+def episodes(
+    signs: NDArray[np.float32], overlaps: NDArray[np.float32], tracks: list[tuple[str, int]], frames: list[int]
+) -> dict[str, float]:
+    """Runs of failing frames, and how many of them the spread-out list of the lowest confidences touches.
+
+    Args:
+        signs: Of each object and frame.
+        overlaps: True J of each.
+        tracks: Video and object of each.
+        frames: Frame of each, rising by one within a track.
+    """
+    trust = np.nan_to_num(confidence(torch.from_numpy(signs)).numpy(), nan=0.0)
+    numbers = {track: number for number, track in enumerate(sorted(set(tracks)))}
+    keys = [numbers[track] for track in tracks]
+    doubtful = [(float(value), frame, key, "") for value, frame, key in zip(trust, frames, keys, strict=True)]
+    kept = spread_out(doubtful, -(-len(doubtful) // REVIEWED_ONE_IN))
+    listed = {"listed": {(key, frame) for _, frame, key, _ in kept}}
+    listed["every_tenth"] = {(key, frame) for key, frame in zip(keys, frames, strict=True) if frame % 10 == 5}
+    runs: list[list[tuple[int, int]]] = []
+    for place in sorted((key, frame) for key, frame, j in zip(keys, frames, overlaps, strict=True) if j < 0.5):
+        if not runs or runs[-1][-1] != (place[0], place[1] - 1):
+            runs.append([])
+        runs[-1].append(place)
+    found: dict[str, float] = {"episodes": len(runs)}
+    for name, places in listed.items():
+        hit = [run for run in runs if places & set(run)]
+        found |= {
+            f"episodes_{name}": len(hit),
+            f"failures_in_episodes_{name}": round(sum(map(len, hit)) / max(1, sum(map(len, runs))), 3),
+        }
+    return found
 
 
 def main() -> None:
