@@ -1,4 +1,8 @@
-"""Results in the formats of annotation tools, read from the output folder frame by frame."""
+"""Results in the formats of annotation tools, read from the output folder frame by frame.
+
+Masks are read again from their PNG files: segments end out of the order of frames, and no more than a few frames are ever in
+memory, so that these files are the only whole copy.
+"""
 
 import tempfile
 import warnings

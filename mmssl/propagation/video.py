@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 import mmssl
 from mmssl.config import digest
-from mmssl.errors import ConfigError, LabelError
+from mmssl.errors import ConfigError
 from mmssl.files import remove_partial
 from mmssl.media.video import VideoFile, open_video
 from mmssl.models.encoder import Encoder
@@ -20,12 +19,12 @@ from mmssl.propagation.carrying import Carrier, Settings
 from mmssl.propagation.channels import Channels
 from mmssl.propagation.cost import Cost, peak_memory_mib
 from mmssl.propagation.cuts import find_cuts
-from mmssl.propagation.exchange import detect_format, read_labels
 from mmssl.propagation.exporting import check_exports
 from mmssl.propagation.feature_cache import FeatureCache
 from mmssl.propagation.files import mask_file
 from mmssl.propagation.frame_encoder import FeatureSource, FrameEncoder
-from mmssl.propagation.masks import VOID, input_size
+from mmssl.propagation.given_labels import read_given
+from mmssl.propagation.masks import input_size
 from mmssl.propagation.presets import PRESETS, Preset
 from mmssl.propagation.results import Results, clear
 from mmssl.propagation.segments import Group, plan
@@ -141,7 +140,7 @@ def propagate_video(
     """
     preset = find_preset(preset)
     with open_video(video) as source:
-        given, void = _read(labels, source, label_format, label_frame)
+        given, void = read_given(labels, source, label_format, label_frame)
         check_exports(given, save_as)
         settings = Settings(batch_size=batch_size, plain=plain, soft_masks=soft_masks)
         video_digest = digest_of_files(video)
@@ -230,32 +229,6 @@ def propagate_video(
     write_json(out / "logs" / "timing.json", {"seconds_per_frame": cost.seconds_per_frame, **asdict(cost)})
     state.complete(facts)
     return replace(result, cost=cost)
-
-
-def _read(
-    labels: Path | VideoLabels, source: VideoFile, form: str | None, frame: int | None
-) -> tuple[VideoLabels, int | None]:
-    """Labels that fit a video, and the mask index that is nobody's, if any."""
-    if isinstance(labels, VideoLabels):
-        if labels.size != source.size:
-            raise LabelError(
-                f"the labels are for {labels.size[1]} x {labels.size[0]} pixels, the video has "
-                f"{source.size[1]} x {source.size[0]}"
-            )
-        return VideoLabels(labels.size, source.num_frames, labels.objects, labels.frames), None
-    if not labels.exists():
-        raise LabelError(f"{labels}: there is no such file or folder")
-    form = form or detect_format(labels)
-    options: dict[str, Any] = {}
-    if frame is not None:
-        if form != "indexed_png" or labels.is_dir():
-            raise LabelError(
-                f"{labels}: says itself which frames it labels; only a single mask needs a frame beside it"
-            )
-        options["frame"] = frame
-    times = source.pts_seconds.tolist()
-    read = read_labels(labels, size=source.size, num_frames=source.num_frames, pts_seconds=times, form=form, **options)
-    return read, VOID if form == "indexed_png" else None
 
 
 def _channels(group: Group, source: VideoFile, encode: FeatureSource, preset: Preset) -> Channels:

@@ -70,6 +70,18 @@ def test_an_encoder_without_weights_cannot_be_adapted(squares: Squares, tmp_path
         assert "has no weights to adapt" in done.stderr
 
 
+def test_bad_labels_are_told_before_anything_is_trained(squares: Squares, tmp_path: Path) -> None:
+    labels = tmp_path / "points.csv"
+    labels.write_text(
+        "frame,time_seconds,object,point,x,y,confidence\n999,0.0,nose,nose,9.0,9.0,1.0\n", encoding="utf-8"
+    )
+    for done in run(str(squares[0]), "--labels", str(labels), "--adapt", "-o", str(tmp_path / "OUT")):
+        assert done.returncode == 2
+        assert "999" in done.stderr
+    assert not (tmp_path / "command").exists()
+    assert not (tmp_path / "script").exists()
+
+
 def test_command_and_script_adapt_alike(squares: Squares, tmp_path: Path) -> None:
     labels = write_points(tmp_path / "points.csv")
     encoder = ["--encoder", "random:small_resnet:width=4", "--adapt", "--no-overlay"]
