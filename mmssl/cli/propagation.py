@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,6 +44,14 @@ def propagate(
     stop_at_cuts: Annotated[
         bool, typer.Option(help="Find scene cuts and carry nothing across them; label each shot.")
     ] = True,
+    points: Annotated[
+        Literal["features", "pixels", "rigid"],
+        typer.Option(
+            help="How joints and points are followed: by features alone; by their patches of pixels, too, which small motion "
+            "needs; rigid: also with the joints of each object held in place against each other, for bodies that hardly "
+            "bend, as insects from above."
+        ),
+    ] = "pixels",
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4 and contact_sheet.png.")] = True,
     features: Annotated[
         Path | None,
@@ -116,6 +124,7 @@ def propagate(
         stop_at_cuts=stop_at_cuts,
         overlay=overlay,
         features=features,
+        points=points,
     )
     print("done before" if result.cost is None else result.cost, file=sys.stderr)
     print(result.out)

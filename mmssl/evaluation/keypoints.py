@@ -25,11 +25,19 @@ from mmssl.progress import Progress
 from mmssl.propagation.feature_cache import FeatureCache
 from mmssl.propagation.frame_encoder import FeatureSource, FrameEncoder
 from mmssl.propagation.masks import input_size
+from mmssl.propagation.point_follower import PointRule
 from mmssl.propagation.points import SIGMA_CELLS, propagate_points
 from mmssl.propagation.presets import Preset
 from mmssl.propagation.state import digest_of_files
 
 ALPHAS = (0.1, 0.2)
+
+FOLLOWED = {
+    "features": "",
+    "pixels": "; points followed by pixels",
+    "rigid": "; points followed by pixels, animals rigid",
+}
+"""What the protocol says of each way to follow points."""
 
 METRICS = (
     *(f"pck@{alpha}" for alpha in ALPHAS),
@@ -51,6 +59,7 @@ def keypoints(
     split: str | None = None,
     batch_size: int = 4,
     features: Path | None = None,
+    points: PointRule = "features",
     report_seconds: bool = False,
 ) -> list[ReportRow]:
     """Carries each video's first annotated joints through it and compares with the other annotated frames.
@@ -76,6 +85,7 @@ def keypoints(
         split: Rows of this split only; None for all.
         batch_size: Frames encoded together.
         features: Folder of feature caches, for the next evaluation of this encoder at this size; half precision.
+        points: How joints are followed; `mmssl propagate` does it by `pixels`.
         report_seconds: Whether to add rows with the times a frame and the peak memory, which differ from run to run.
 
     Returns:
@@ -91,7 +101,7 @@ def keypoints(
     settings = changed_preset(preset, temperature=temperature, short_side=short_side)
     rows = rows_with("keypoints", subject, split)
     subject.encoder.encoder.to(subject.device)
-    run = _Run(subject, settings, square, queries, sigma_cells, batch_size, features)
+    run = _Run(subject, settings, square, queries, sigma_cells, batch_size, features, points)
     scored: dict[str, _Scored] = {}
     failed: dict[str, str] = {}
     with Progress("keypoints", len(rows), unit="videos") as progress:
@@ -104,6 +114,7 @@ def keypoints(
     shape = "squashed to a square of that side" if square else "whole frames"
     described = describe_preset(preset, settings, stride=subject.encoder.encoder.stride)
     described += "" if features is None else "; features in half precision"
+    described += FOLLOWED[points]
     protocol = f"{described}; {shape}; joints as Gaussians of {sigma_cells:g} cells; " + (
         "first annotated frame's joints given" if queries == "first" else "each point given where first annotated"
     )
@@ -167,6 +178,7 @@ class _Run:
     sigma_cells: float
     batch_size: int
     features: Path | None
+    points: PointRule
 
     def score(self, row: ManifestRow) -> _Scored:
         """Follows one video's points.
@@ -200,6 +212,8 @@ class _Run:
                     stop=max(given.frames) + 1,
                     sigma_cells=self.sigma_cells,
                     batch_size=self.batch_size,
+                    rule=self.points,
+                    groups=given.groups(),
                 )
                 if index in given.frames
             }

@@ -20,6 +20,7 @@ from mmssl.propagation.confidence import REASONS, confidence, weakest_sign
 from mmssl.propagation.frame_encoder import FeatureSource
 from mmssl.propagation.frame_writer import Carried, FrameWriter
 from mmssl.propagation.fusion import fuse
+from mmssl.propagation.point_follower import PointRule
 from mmssl.propagation.rows import from_line
 from mmssl.propagation.segments import Group, Segment
 from mmssl.propagation.state import State
@@ -40,11 +41,13 @@ class Settings:
         batch_size: Frames encoded together.
         plain: See `Walk`.
         soft_masks: Whether to write soft masks.
+        points: How points are followed.
     """
 
     batch_size: int
     plain: bool
     soft_masks: bool
+    points: PointRule
 
 
 class Carrier:
@@ -165,6 +168,7 @@ class Carrier:
             batch_size=self._settings.batch_size,
             anchor=anchor,
             plain=self._settings.plain,
+            points=self._settings.points,
             done=done,
             memory=memory,
         )

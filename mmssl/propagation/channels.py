@@ -15,6 +15,7 @@ from mmssl.media.video_file import Size
 from mmssl.propagation.box_prompts import box_of_region, margins, object_in_box, with_margins
 from mmssl.propagation.heat_maps import decode_points, encode_points
 from mmssl.propagation.masks import cells_from_mask, mask_from_cells
+from mmssl.propagation.point_follower import PointFollower, PointRule
 from mmssl.propagation.presets import Preset
 from mmssl.propagation.video_labels import FrameLabels, LabelObject
 
@@ -76,6 +77,22 @@ class Channels:
         points = torch.ones(self.count, dtype=torch.bool)
         points[: self.num_regions + sum(each.kind == "box" for each in self.objects)] = False
         return points
+
+    def follower(self, rule: PointRule) -> PointFollower | None:
+        """Follows the points by pixels; None where there are no points, or features alone are asked for."""
+        first = self.count - int(self.are_points.sum())
+        if first == self.count or rule == "features":
+            return None
+        places = [self.of_object[each.id] for each in self.objects if each.kind in ("keypoints", "point")]
+        return PointFollower(
+            stride=self.stride,
+            scale=self._scale,
+            sigma_cells=SIGMA_CELLS,
+            groups=[torch.arange(place.start - first, place.stop - first) for place in places]
+            if rule == "rigid"
+            else (),
+            first_channel=first,
+        )
 
     @cached_property
     def _scale(self) -> Float[Tensor, " 2"]:

@@ -3,13 +3,14 @@
 from collections import deque
 from typing import NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
 from mmssl.functional.affinity import Window, normalize_features, propagate_normalized
 from mmssl.functional.affinity_dilated import propagate_dilated
 from mmssl.functional.affinity_each_frame import propagate_each_frame
+from mmssl.propagation.point_follower import PointFollower
 from mmssl.propagation.presets import Preset
 
 LARGEST_DILATION = 4
@@ -34,10 +35,13 @@ class Propagator:
         preset: Protocol: which frames are context, the windows, the top-k and the temperature.
         num_competing: Channels, from the first one on, of which a cell has one: the background and the masks; None for all.
             Others are always fed back soft.
+        follower: Follows the channels that are points by the pixels of the frames; None for features alone.
     """
 
-    def __init__(self, preset: Preset, *, num_competing: int | None = None) -> None:
-        self.preset, self._num_competing = preset, num_competing
+    def __init__(
+        self, preset: Preset, *, num_competing: int | None = None, follower: PointFollower | None = None
+    ) -> None:
+        self.preset, self._num_competing, self._follower = preset, num_competing, follower
         self._first: Remembered | None = None
         self._kept: list[Remembered] = []
         self._anchors: list[Remembered] = []
@@ -45,28 +49,42 @@ class Propagator:
         self._place = 0
 
     def step(
-        self, features: Float[Tensor, "dim h w"], labels: Float[Tensor, "channels h w"] | None = None
+        self,
+        features: Float[Tensor, "dim h w"],
+        labels: Float[Tensor, "channels h w"] | None = None,
+        *,
+        frame: UInt8[Tensor, "3 height width"] | None = None,
     ) -> Float[Tensor, "channels h w"]:
         """The labels of the next frame.
 
         Args:
             features: Of the next frame; normalized here unless the preset takes dot products.
             labels: Where they are known; required for the first frame.
+            frame: The frame at the video's size, for the follower.
 
         Returns:
             `labels` where given, else the propagated ones.
 
         Raises:
-            ValueError: If the first frame has no labels, a value is not finite, or a shape differs from the first frame's.
+            ValueError: If the first frame has no labels, a value is not finite, a shape differs from the first frame's, or
+                there is a follower and no frame.
         """
         if self._first is None and labels is None:
             raise ValueError("the first frame needs labels")
+        if self._follower is not None and frame is None:
+            raise ValueError("points are followed by pixels: each step needs the frame itself, too")
         features = self.prepare(features)
         if self._first is not None and features.shape != self._first.features.shape:
             raise ValueError(
                 f"features are {tuple(features.shape)}, the first frame's {tuple(self._first.features.shape)}"
             )
+        is_given = labels is not None
         labels = self.predict(features) if labels is None else labels.detach().float()
+        if self._follower is not None and frame is not None:
+            if is_given:
+                self._follower.begin(frame, labels)
+            else:
+                labels = self._follower.step(frame, labels)
         self.remember(features, labels)
         return labels
 

@@ -25,6 +25,7 @@ from mmssl.propagation.files import mask_file
 from mmssl.propagation.frame_encoder import FeatureSource, FrameEncoder
 from mmssl.propagation.given_labels import read_given
 from mmssl.propagation.masks import input_size
+from mmssl.propagation.point_follower import PointRule
 from mmssl.propagation.presets import PRESETS, Preset
 from mmssl.propagation.results import Results, clear
 from mmssl.propagation.segments import Group, plan
@@ -89,6 +90,7 @@ def propagate_video(
     batch_size: int = 4,
     overlay: bool = True,
     features: Path | None = None,
+    points: PointRule = "pixels",
 ) -> VideoResult:
     """Carries labels of objects on one or more frames to every frame of a video.
 
@@ -128,6 +130,7 @@ def propagate_video(
         overlay: Whether to write `overlay.mp4` and `contact_sheet.png`.
         features: Folder of feature caches: frames are encoded once and their features kept there in half precision, for
             later calls with other labels or another preset. Results are those without it up to that precision.
+        points: How joints and points are followed; see `PointFollower`.
 
     Returns:
         Where things are.
@@ -142,7 +145,7 @@ def propagate_video(
     with open_video(video) as source:
         given, void = read_given(labels, source, label_format, label_frame)
         check_exports(given, save_as)
-        settings = Settings(batch_size=batch_size, plain=plain, soft_masks=soft_masks)
+        settings = Settings(batch_size, plain, soft_masks, points)
         video_digest = digest_of_files(video)
         encoder_digest = encoder_digest or digest([encoder_name, digest_of_weights(encoder)])
         made_of = {

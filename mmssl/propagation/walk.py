@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from mmssl.media.video import VideoFile
 from mmssl.propagation.channels import Channels
 from mmssl.propagation.confidence import evidence
 from mmssl.propagation.frame_encoder import FeatureSource
+from mmssl.propagation.point_follower import PointRule
 from mmssl.propagation.presets import DINO
 from mmssl.propagation.propagator import Propagator
 from mmssl.propagation.streaming import prefetch
@@ -63,7 +64,8 @@ class Walk:
         stop: The last frame to reach; before `start` to go backwards.
         batch_size: Frames encoded together.
         anchor: Another labeled frame and its channels, which every frame may copy from as well.
-        plain: The preset's protocol and nothing else: no evidence, and nothing is ever lost.
+        plain: The preset's protocol and nothing else: no evidence, nothing is ever lost, points by features alone.
+        points: How points are followed.
         done: Frames that an earlier walk with the same settings did, after the labeled one.
         memory: Its `memory` after the last of these.
     """
@@ -80,6 +82,7 @@ class Walk:
         batch_size: int,
         anchor: tuple[int, Float[Tensor, "channels h w"]] | None = None,
         plain: bool = False,
+        points: PointRule = "pixels",
         done: int = 0,
         memory: Float[Tensor, "frames channels h w"] | None = None,
     ) -> None:
@@ -88,6 +91,8 @@ class Walk:
         self._start, self._sign, self._last = start, 1 if stop >= start else -1, abs(stop - start)
         self._batch_size, self._anchor, self._plain, self._done = batch_size, anchor, plain, done
         self._present = labels.amax(dim=(1, 2)) > 0
+        self._follower = channels.follower("features" if plain else points)
+        self._pictures: Generator[tuple[int, Tensor], None, None] | None = None
         self._propagator = Propagator(channels.preset, num_competing=channels.num_regions)
         old = [] if memory is None else list(memory.to(encode.device))
         places = [place for place in channels.preset.kept_frames if place <= done]
@@ -104,6 +109,13 @@ class Walk:
 
     def batches(self) -> Iterator[list[Step]]:
         """The steps that are not done yet, as many together as were encoded together; `memory` then goes with the last."""
+        try:
+            yield from self._batches()
+        finally:
+            if self._pictures is not None:
+                self._pictures.close()
+
+    def _batches(self) -> Iterator[list[Step]]:
         begin = self._done - len(self._recent) + 1
         remembered = self._kept | dict(enumerate(self._recent, start=begin))
         self._drop_anchor()
@@ -115,6 +127,7 @@ class Walk:
                 if place == 0:
                     self.labeled[self._start] = self._channels.refine(self._labels, each)
                     self._propagator.remember(each, self.labeled[self._start])
+                    self._begin_following()
                 elif place <= self._done:
                     if place in remembered:
                         self._propagator.remember(each, remembered[place], place=place)
@@ -122,6 +135,17 @@ class Walk:
                     steps.append(self._timed("propagate", self._step, place, each))
             if steps:
                 yield steps
+
+    def _begin_following(self) -> None:
+        """Shows the follower, if there is one, the labeled frame and the last one that is done."""
+        if self._follower is None:
+            return
+        [(_, picture)] = self._in_order(self._source_frames, 0, 1)
+        self._follower.begin(picture, self._labels)
+        if self._done:
+            [(_, picture)] = self._in_order(self._source_frames, self._done, self._done + 1)
+            self._follower.resume(picture, self._recent[-1])
+        self._pictures = prefetch(self._in_order(self._source_frames, self._done + 1, self._last + 1), 2)
 
     def _drop_anchor(self) -> None:
         """Makes the other labeled frame, if there is one, context of all frames."""
@@ -143,6 +167,8 @@ class Walk:
         signs = None
         if not self._plain:
             labels = self._settle(labels, lost)
+            if self._follower is not None and self._pictures is not None:
+                labels = self._follower.step(self._timed("decode", next, self._pictures)[1], labels)
             way_back = preset if preset.rule == "joint" else DINO
             assert way_back.top_k is not None
             now, before, labeled = (
@@ -190,7 +216,7 @@ class Walk:
         for begin, stop in ranges:
             places: list[int] = []
             frames: list[Tensor] = []
-            with closing(prefetch(self._frames(begin, min(stop, end)), QUEUE_FRAMES)) as ahead:
+            with closing(prefetch(self._in_order(self._encoder_frames, begin, min(stop, end)), QUEUE_FRAMES)) as ahead:
                 while (item := self._timed("decode", next, ahead, None)) is not None:
                     places.append(item[0])
                     frames.append(item[1])
@@ -200,15 +226,23 @@ class Walk:
             if places:
                 yield places, frames
 
-    def _frames(self, begin: int, stop: int) -> Iterator[tuple[int, Tensor]]:
-        """Distances `begin` to `stop - 1` with their frames."""
+    def _encoder_frames(self, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+        return self._encode.frames(self._source, start=start, stop=stop)
+
+    def _source_frames(self, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+        return self._source.iterate(start=start, stop=stop)
+
+    def _in_order(
+        self, read: Callable[[int, int], Iterator[tuple[int, Tensor]]], begin: int, stop: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Distances `begin` to `stop - 1` with their frames, which `read` gives from one index to before another."""
         if self._sign > 0:
-            for index, frame in self._encode.frames(self._source, start=self._start + begin, stop=self._start + stop):
+            for index, frame in read(self._start + begin, self._start + stop):
                 yield index - self._start, frame
             return
         for near in range(begin, stop, CHUNK_FRAMES):
             low, high = self._start - min(near + CHUNK_FRAMES, stop) + 1, self._start - near
-            chunk = [frame for _, frame in self._encode.frames(self._source, start=low, stop=high + 1)]
+            chunk = [frame for _, frame in read(low, high + 1)]
             for offset, frame in enumerate(reversed(chunk)):
                 yield near + offset, frame
 

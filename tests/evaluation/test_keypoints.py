@@ -76,6 +76,22 @@ def test_scores_beside_the_identity(tmp_path: Path) -> None:
     assert badja.value == badja.detail["sequences"]["v"]
 
 
+def test_points_by_pixels_are_nearer(tmp_path: Path) -> None:
+    """The square moves by whole pixels, a fraction of a cell of 16; its joints are followed with it."""
+    write_video(tmp_path, "v")
+    given = Subject(
+        load_encoder("lab:stride=16"), "toy", Manifest(tmp_path / "manifest.jsonl", (row("v"),)), name="lab"
+    )
+    by_features, by_pixels, rigid = (
+        values(keypoints(given, short_side=64, points=rule), "lab")["delta_avg"]
+        for rule in ("features", "pixels", "rigid")
+    )
+    assert by_features is not None
+    assert by_pixels is not None
+    assert by_pixels > by_features
+    assert rigid is not None
+
+
 def test_square_and_presets(tmp_path: Path) -> None:
     write_video(tmp_path, "v")
     spec = {"name": "keypoints", "preset": "crw", "short_side": 96, "square": True, "temperature": 0.02}

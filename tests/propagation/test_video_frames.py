@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -119,6 +120,35 @@ def test_interrupted_backwards_between_labels(
     assert (options["out"] / "state" / "backward.bin").is_file()
     propagate_video(frames, masks, **settings)
     assert contents(options["out"]) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("points", ["pixels", "rigid"])
+def test_points_go_on_with_the_same_bytes(
+    points: str, squares: Squares, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labeled on frame 5, so that they are followed forwards and backwards; interrupted in both directions."""
+    corners = np.array([[26.0, 6.0], [38.0, 7.0], [27.0, 18.0], [38.0, 17.0]])
+    objects = (LabelObject(1, "square", "keypoints", ("a", "b", "c", "d")),)
+    labels = VideoLabels(SIZE, 11, objects, {5: FrameLabels(keypoints={1: corners})})
+    settings = {**options, "batch_size": 2, "points": points, "overlay": False}
+    propagate_video(squares[0], labels, **{**settings, "out": tmp_path / "whole"})
+    encoder = options["encoder"]
+    features, calls = type(encoder).features, []
+
+    def fail(self: Encoder, images: Tensor) -> Tensor:
+        calls.append(len(images))
+        if len(calls) in (3, 7):
+            raise KeyboardInterrupt
+        return features(self, images)
+
+    monkeypatch.setattr(type(encoder), "features", fail)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            propagate_video(squares[0], labels, **settings)
+    propagate_video(squares[0], labels, **settings)
+    assert contents(options["out"]) == contents(tmp_path / "whole")
+    rows = list(csv.DictReader((options["out"] / "objects.csv").open()))
+    assert all(row["lost"] == "0" for row in rows)
 
 
 def test_objects_come_and_go(squares: Squares, options: dict[str, Any]) -> None:
