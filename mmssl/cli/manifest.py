@@ -8,6 +8,9 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="Make and check manifests: one row a media file, JSONL or Parquet.")
 
+SHOWN_FILES = 10
+"""Of those that cannot be used, or not to their end; their rows name all."""
+
 Out = Annotated[Path, typer.Option("--out", "-o", help="The manifest to write: `.jsonl` or `.parquet`.")]
 
 
@@ -25,9 +28,14 @@ def build(
     Example:
     - `mmssl manifest build videos/ -o videos.jsonl`
     """
-    from mmssl.data.building import build_manifest
+    from mmssl.data.building import build_manifest, unusable_parts
 
-    build_manifest(source, out, workers=workers, probe=probe)
+    manifest = build_manifest(source, out, workers=workers, probe=probe)
+    found = list(unusable_parts(manifest.rows))
+    for sentence in found[:SHOWN_FILES]:
+        print(sentence, file=sys.stderr)
+    more = f", {len(found) - SHOWN_FILES} of them not shown" if len(found) > SHOWN_FILES else ""
+    print(f"{len(manifest.rows)} rows, {len(found)} rejected or cut off{more}", file=sys.stderr)
     print(out)
 
 

@@ -5,7 +5,7 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -76,6 +76,15 @@ def build_manifest(
         raise ManifestError(f"{source}: holds no media file; video, audio and images are told by suffix and content")
     write_manifest(out, rows)
     return Manifest(out, tuple(rows))
+
+
+def unusable_parts(rows: Iterable[ManifestRow]) -> Iterator[str]:
+    """A sentence for each file that cannot be used, or not to its end."""
+    for row in rows:
+        if row.status == "rejected":
+            yield f"{row.uri}: rejected: {row.error_message}"
+        elif row.num_missing_frames:
+            yield f"{row.uri}: is cut off: after {row.num_frames} frames, {row.num_missing_frames} are missing"
 
 
 @collector_paused()

@@ -116,9 +116,13 @@ def _value_faults(row: ManifestRow) -> Iterator[str]:
         ("height", row.height),
         ("sample_rate", row.sample_rate),
         ("num_channels", row.num_channels),
+        ("num_missing_frames", row.num_missing_frames),
     ):
         if number is not None and not (0 < number < math.inf):
             yield f"{name}: {number} is not positive; leave it out where it is not known"
+    if row.num_missing_frames and row.num_frames:
+        listed = row.num_frames + row.num_missing_frames
+        yield f"num_missing_frames: the file is cut off: it holds {row.num_frames} of the {listed} frames that it lists"
 
 
 class _Files:

@@ -35,7 +35,7 @@ class ManifestRow:
         label: Its class.
         split: Such as `train` or `test`.
         group: Rows of one source share it, so that no source stands in two splits.
-        duration_seconds: Probed, like all columns up to `streams`; `mmssl.media.probe.Probe` says what each is.
+        duration_seconds: Probed, like all columns up to `num_missing_frames`; `mmssl.media.probe.Probe` says what each is.
         status: `ok` or `rejected`.
         error_type: Why it was rejected: name of the error's class.
         error_message: Why it was rejected, as a sentence.
@@ -59,6 +59,7 @@ class ManifestRow:
     sample_rate: int | None = None
     num_channels: int | None = None
     streams: tuple[str, ...] = ()
+    num_missing_frames: int | None = None
     status: str = "ok"
     error_type: str | None = None
     error_message: str | None = None
@@ -73,6 +74,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("duration_seconds", "fps"), TIME),
     **dict.fromkeys(("num_frames", "width", "height", "sample_rate", "num_channels"), COUNT),
     "streams": "a list of text",
+    "num_missing_frames": COUNT,
     **dict.fromkeys(("status", "error_type", "error_message"), TEXT),
 }
 """Every column but `extra`, in the order in which it is written, and what it holds."""

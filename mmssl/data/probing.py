@@ -55,7 +55,7 @@ def differences(row: ManifestRow, found: Probe) -> Iterator[str]:
     """Where a file is not what its row says, one sentence each."""
     if row.media_type != found.media_type:
         yield f"media_type: is {row.media_type!r}, but the file is {found.media_type!r}"
-    for name in ("num_frames", "width", "height", "sample_rate", "num_channels"):
+    for name in ("num_frames", "num_missing_frames", "width", "height", "sample_rate", "num_channels"):
         said, has = getattr(row, name), getattr(found, name)
         if said is not None and has is not None and said != has:
             yield f"{name}: is {said}, but the file has {has}"

@@ -53,6 +53,7 @@ class AvVideo(VideoFile):
             size=self.orientation.size((first.height, first.width)),
             pts_seconds=torch.from_numpy(self._timeline.pts_seconds),
             end_seconds=self._timeline.end_seconds,
+            num_missing_frames=self._timeline.num_missing,
         )
 
     @property

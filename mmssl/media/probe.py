@@ -21,6 +21,7 @@ class Probe:
         duration_seconds: Of the pictures of a video, of the sound of an audio file; None for an image.
         fps: Mean presented frames a second.
         num_frames: Presented frames.
+        num_missing_frames: Of a video that is cut off: frames that its index lists and the file does not hold.
         width: Pixels as presented, rotation applied.
         height: Pixels as presented, rotation applied.
         sample_rate: Of the first sound track, in hertz.
@@ -37,6 +38,7 @@ class Probe:
     sample_rate: int | None = None
     num_channels: int | None = None
     streams: tuple[str, ...] = ()
+    num_missing_frames: int | None = None
 
 
 def probe(path: Path) -> Probe:
@@ -73,7 +75,16 @@ def _probe_video(path: Path, streams: tuple[str, ...], rate: int | None, channel
     with open_video(path) as video:
         height, width = video.size
         return Probe(
-            "video", video.duration_seconds, video.fps, video.num_frames, width, height, rate, channels, streams
+            "video",
+            video.duration_seconds,
+            video.fps,
+            video.num_frames,
+            width,
+            height,
+            rate,
+            channels,
+            streams,
+            video.num_missing_frames or None,
         )
 
 

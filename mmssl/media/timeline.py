@@ -55,6 +55,7 @@ class Timeline:
         frame_of: Frame of a stamp, which a packet carries into the decoder and its frame carries out; empty where stamps do
             not tell frames apart and frames are counted.
         first_stamp: Stamp of the file's first packet, where seeking by it may lead to the file's begin; else None.
+        num_missing: Frames that the file's index lists and the file does not hold; 0 where it has no such index.
     """
 
     pts_seconds: NDArray[np.float64]
@@ -63,6 +64,7 @@ class Timeline:
     seek_points: tuple[SeekPoint, ...]
     frame_of: dict[int, int]
     first_stamp: int | None
+    num_missing: int
 
     def index(self, stamp: int | None, expected: int) -> int:
         """The frame of a stamp, -1 for one that is not presented; the expected frame where frames are counted."""
@@ -130,7 +132,17 @@ def read_timeline(container: InputContainer, stream: VideoStream, path: Path) ->
         stamps, times = _decoded(path, by_dts)
     if not stamps:
         raise MediaError(f"{path}: no frame of its video stream can be decoded")
-    return _timeline(stream, entries, stamps, times, by_dts, can_seek=is_timed or by_dts, can_seek_begin=is_regular)
+    num_listed = stream.frames if "mp4" in names else 0
+    return _timeline(
+        stream,
+        entries,
+        stamps,
+        times,
+        by_dts,
+        can_seek=is_timed or by_dts,
+        can_seek_begin=is_regular,
+        num_missing=_num_missing(entries, num_listed, len(times)),
+    )
 
 
 def _entries(container: InputContainer, stream: VideoStream, path: Path, *, look_inside: bool) -> list[_Entry]:
@@ -196,6 +208,13 @@ def _are_regular(entries: list[_Entry], stream: VideoStream) -> bool:
     )
 
 
+def _num_missing(entries: list[_Entry], num_listed: int, num_presented: int) -> int:
+    """How many frames a cut-off file would present besides those it does; 0 where all that it lists are there."""
+    if len(entries) >= num_listed:
+        return 0
+    return num_listed - sum(not entry.is_presented for entry in entries) - num_presented
+
+
 def _decoded(path: Path, by_dts: bool) -> tuple[list[int], list[int]]:
     """Stamps of the frames that decoding in order presents, and the times they are presented at."""
     stamps: list[int] = []
@@ -229,6 +248,7 @@ def _timeline(
     *,
     can_seek: bool,
     can_seek_begin: bool,
+    num_missing: int,
 ) -> Timeline:
     time_base = stream.time_base or Fraction(1, 90000)
     seconds = np.array(times, np.float64) * time_base.numerator / time_base.denominator
@@ -250,4 +270,4 @@ def _timeline(
         ]
     points.sort(key=lambda point: point.frame)
     first_stamp = keys[0] if can_seek_begin else None
-    return Timeline(seconds, float(seconds[-1]) + last, by_dts, tuple(points), frame_of, first_stamp)
+    return Timeline(seconds, float(seconds[-1]) + last, by_dts, tuple(points), frame_of, first_stamp, num_missing)

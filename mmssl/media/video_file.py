@@ -27,13 +27,23 @@ class VideoFile(ABC):
         size: Height and width of the frames as presented.
         pts_seconds: Time each frame is presented, on the file's own time axis.
         end_seconds: Time at which the last frame ends.
+        num_missing_frames: Frames that the file's index lists and the file, cut off, does not hold; only MP4 and MOV tell.
     """
 
-    def __init__(self, path: Path, *, size: Size, pts_seconds: Float64[Tensor, " frames"], end_seconds: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: Size,
+        pts_seconds: Float64[Tensor, " frames"],
+        end_seconds: float,
+        num_missing_frames: int = 0,
+    ) -> None:
         self.path = path
         self.size = size
         self.pts_seconds = pts_seconds
         self.end_seconds = end_seconds
+        self.num_missing_frames = num_missing_frames
 
     @property
     def num_frames(self) -> int:

@@ -17,6 +17,7 @@ def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow
     facts: list[tuple[str, str | int | float]] = [
         ("rows", len(rows)),
         ("rejected rows", len(rejects)),
+        ("rows of files that are cut off", sum(row.num_missing_frames is not None for row in rows)),
         ("hours of media, where probed", round(seconds / 3600, 3)),
         ("clips", len(clips)),
         *_form(clips),

@@ -1,4 +1,5 @@
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmssl.data.building import build_manifest, unique_ids
+from mmssl.data.building import build_manifest, unique_ids, unusable_parts
 from mmssl.data.manifest import read_manifest
 from mmssl.errors import ManifestError
 from mmssl.media.encode import VideoWriter
@@ -58,6 +59,9 @@ def test_a_folder_is_probed_file_by_file(media: Path, tmp_path: Path) -> None:
     assert (image.media_type, image.width, image.height) == ("image", 16, 12)
     assert rows["sound without suffix"].media_type == "audio"
     assert (broken.status, broken.media_type) == ("rejected", "video")
+    assert list(unusable_parts(manifest.rows)) == [f"../media/broken.mp4: rejected: {broken.error_message}"]
+    cut_off = replace(video, num_missing_frames=7)
+    assert list(unusable_parts([image, cut_off])) == ["../media/a.mp4: is cut off: after 5 frames, 7 are missing"]
     assert broken.error_type
     assert broken.error_message
     assert all(manifest.resolve(row).is_file() for row in manifest.rows)

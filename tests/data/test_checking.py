@@ -49,6 +49,7 @@ def test_a_sound_manifest_has_no_fault(folder: Path) -> None:
         ({"label": ""}, "label: is empty"),
         ({"fps": 0.0}, "fps: 0.0 is not positive"),
         ({"media_type": "hologram"}, "media_type: 'hologram' is not known"),
+        ({"num_frames": 5, "num_missing_frames": 7}, "num_missing_frames: the file is cut off: it holds 5 of the 12"),
         ({"num_frames": 2.5}, "num_frames: expected a whole number, got 2.5"),
     ],
 )

@@ -127,6 +127,18 @@ def test_truncated_file_presents_what_is_left(suffix: str, tmp_path: Path) -> No
         assert numbers_of(video.frames([keep, 3, keep // 2])) == [keep, 3, keep // 2]
 
 
+@pytest.mark.parametrize("options", [{"g": "10"}, {"g": "10", "bf": "2"}])
+def test_a_cut_off_file_tells_how_many_frames_are_missing(options: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_numbered(path, num_frames=60, codec="libx264", options=options, container_options={"movflags": "faststart"})
+    assert probe(path).num_missing_frames is None
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with open_video(path) as video:
+        assert 10 < video.num_frames < 60
+        assert video.num_missing_frames == 60 - video.num_frames
+    assert probe(path).num_missing_frames == 60 - video.num_frames
+
+
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mjpeg"])
 def test_damaged_frames_raise_and_the_others_stay_exact(codec: str, tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
