@@ -66,8 +66,17 @@ def cut(
     size: int,
     flip: Tensor | None = None,
     bicubic: bool = False,
-) -> Float[Tensor, "batch frames 3 size size"]:
+    chosen: Int[Tensor, "batch chosen"] | None = None,
+) -> Float[Tensor, "batch cut_frames 3 size size"]:
     """Cuts each item's box out of its frames, resized with an antialiased filter and mirrored where `flip` says so.
+
+    Args:
+        images: Where the frames are.
+        boxes: Top, left, height, width.
+        size: Side of what is cut, in pixels.
+        flip: Of each item.
+        bicubic: Whether the filter is bicubic, and not bilinear.
+        chosen: Frames to cut of each item, in the order in which they are given back; all of them where None.
 
     Returns:
         RGB in 0..1.
@@ -75,8 +84,10 @@ def cut(
     cuts = []
     mode = "bicubic" if bicubic else "bilinear"
     mirrored = [False] * len(images) if flip is None else flip.tolist()
-    for item, (top, left, height, width), mirror in zip(images, boxes.tolist(), mirrored, strict=True):
-        box = item[:, :, top : top + height, left : left + width].contiguous(memory_format=torch.channels_last)
+    places = [None] * len(images) if chosen is None else chosen
+    for item, (top, left, height, width), mirror, frames in zip(images, boxes.tolist(), mirrored, places, strict=True):
+        box = item[:, :, top : top + height, left : left + width]
+        box = (box if frames is None else box[frames]).contiguous(memory_format=torch.channels_last)
         resized = functional.interpolate(box, size=(size, size), mode=mode, antialias=True)
         cuts.append(resized.flip(-1) if mirror else resized)
     return torch.stack(cuts).float().div_(255)

@@ -47,10 +47,9 @@ class MomentCut:
         """
         size, shift = self.size, self.shift_pixels
         batch, moments = positions.shape
-        frames = clips[torch.arange(batch)[:, None], positions]
         boxes = random_boxes(random, "crop", height=clips.shape[-2], width=clips.shape[-1], scale=self.scale)
         flip = random.uniform("flip") < self.flip_probability
-        wide = cut(frames, boxes, size=size + 2 * shift, flip=flip)
+        wide = cut(clips, boxes, size=size + 2 * shift, flip=flip, chosen=positions)
         if shift:
             corners = random.integers("shift", (moments, 2), high=2 * shift + 1).flatten(0, 1).tolist()
             shifted = [

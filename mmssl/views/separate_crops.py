@@ -61,14 +61,13 @@ class SeparateCropsView:
                 f"frame_step {self.frame_step}), these have {available}; decode longer clips or lower the two"
             )
         start = random.integers("start", high=available - span + 1)
-        rows = torch.arange(len(clips))
         frames, boxes = [], []
         for crop in range(self.num_frames + 1):
             name = f"crop {crop}"
-            chosen = clips[rows, start + self.frame_step * (crop % self.num_frames)]
+            chosen = start + self.frame_step * (crop % self.num_frames)
             box = random_boxes(random, name, height=height, width=width, scale=self.scale)
             flip = random.uniform(f"{name}/flip") < self.flip_probability
-            images = cut(chosen[:, None], box, size=self.size, flip=flip)[:, 0]
+            images = cut(clips, box, size=self.size, flip=flip, chosen=chosen[:, None])[:, 0]
             frames.append(
                 jitter_colors(
                     images, random, name, strength=self.jitter_strength, grey_probability=self.grey_probability
