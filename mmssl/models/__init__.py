@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mmssl.config import Choice
 from mmssl.models.colors import LabPatches, Pixels
 from mmssl.models.encoder import Encoder
+from mmssl.models.open_clip_encoder import OpenClip
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
 from mmssl.models.split_brain import SplitBrain
@@ -13,6 +14,7 @@ from mmssl.models.vit import VisionTransformer
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "lab": LabPatches,
+    "open_clip": OpenClip,
     "pixels": Pixels,
     "resnet18": ResNet18,
     "small_resnet": SmallResNet,

@@ -19,6 +19,7 @@ from mmssl.errors import CheckpointError, ConfigError
 from mmssl.files import atomic_folder
 from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
+from mmssl.models.open_clip_weights import OpenClipReference, load_open_clip
 from mmssl.models.references import DEFAULT, DEFAULT_IS, SHIPPED, WEIGHTLESS, parse_named, parse_sum
 from mmssl.models.timm_encoder import load_timm_encoder
 from mmssl.models.weighted_sum import WeightedSum
@@ -28,7 +29,7 @@ CARD_FILE = "card.json"
 CHECKPOINT_FOLDER = "checkpoint"
 SHIPPED_FOLDER = Path(mmssl.__file__).parent / "weights"
 """The checkpoint that comes with this package."""
-TRAINED = tuple(name for name in ENCODERS if name not in (*WEIGHTLESS, "timm"))
+TRAINED = tuple(name for name in ENCODERS if name not in (*WEIGHTLESS, "open_clip", "timm"))
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
 
     Args:
         reference: A checkpoint folder, or the folder of a training stage that holds one; `lab` or `pixels`; `timm:NAME`
-            or `timm:NAME@FILE`; `random:` and one of these, or a name in ENCODERS, for its architecture with fresh
-            weights. Settings follow a name after a colon: `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`.
-            `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see `WeightedSum`. `shipped` is what
-            this package was trained to and carries along, `default` what `mmssl propagate` uses, see `DEFAULT_IS`.
+            or `timm:NAME@FILE`; `open_clip:MODEL:TAG`, `open_clip:MODEL:FILE` or `open_clip:FOLDER`; `random:` and one of
+            these, or a name in ENCODERS, for its architecture with fresh weights. Settings follow a name after a colon:
+            `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`. `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of
+            several; see `WeightedSum`. `shipped` is what this package was trained to and carries along, `default` what
+            `mmssl propagate` uses, see `DEFAULT_IS`.
         seed: Of fresh weights; global randomness stays as it was.
 
     Raises:
@@ -107,9 +109,8 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
     if named is not None:
         return _loaded(_build(named.spec, reference), named.spec, reference, {"weights": "none"})
     if reference.startswith("open_clip:"):
-        raise CheckpointError(
-            f"{reference}: not available in this version; use a checkpoint folder, {', '.join(WEIGHTLESS)} or timm:NAME"
-        )
+        model, spec, weights = load_open_clip(reference)
+        return _loaded(model, spec, reference, {"weights": weights})
     return _load_folder(reference)
 
 
@@ -148,7 +149,7 @@ def _folder(reference: str) -> Path:
         raise CheckpointError(f"{reference}: is no checkpoint: expected a folder with {CARD_FILE} and {WEIGHTS_FILE}")
     raise CheckpointError(
         f"{reference}: no such encoder; expected {DEFAULT}, {SHIPPED}, a checkpoint folder, {', '.join(WEIGHTLESS)}, "
-        "timm:NAME[@FILE], or random: and one of these"
+        "timm:NAME[@FILE], open_clip:MODEL:TAG_OR_FILE, or random: and one of these"
     )
 
 
@@ -198,6 +199,11 @@ def _load_sum(reference: str, seed: int) -> LoadedEncoder:
 
 
 def _spec_of(reference: str) -> Spec:
+    if reference.startswith("open_clip:"):
+        try:
+            return OpenClipReference.parse(reference).spec()
+        except ConfigError as error:
+            raise CheckpointError(f"random:{reference}: {'; '.join(str(error).splitlines())}") from error
     named = parse_named(reference, (*WEIGHTLESS, *TRAINED))
     if named is None:
         return read_card(reference).spec

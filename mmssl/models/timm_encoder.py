@@ -105,7 +105,7 @@ def create_timm_model(name: str, *, pretrained: bool = False, output_stride: int
     cached = any(
         isinstance(huggingface_hub.try_to_load_from_cache(config.hf_hub_id or name, file), str) for file in files
     )
-    if not cached and not _reachable(huggingface_hub.constants.ENDPOINT):
+    if not cached and not reachable(huggingface_hub.constants.ENDPOINT):
         raise CheckpointError(f"timm:{name}: its weights are not on this machine and there is no network; {instead}")
     try:
         return timm.create_model(name, pretrained=True, **options)
@@ -114,7 +114,7 @@ def create_timm_model(name: str, *, pretrained: bool = False, output_stride: int
         raise CheckpointError(f"timm:{name}: its weights could not be fetched: {reason}; {instead}") from error
 
 
-def _reachable(address: str) -> bool:
+def reachable(address: str) -> bool:
     """Whether a server answers, through the proxy that the environment names."""
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=5)

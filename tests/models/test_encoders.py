@@ -15,9 +15,15 @@ from mmssl.models.resnet import ResNet18
 from mmssl.models.timm_encoder import TimmEncoder
 from mmssl.models.weighted_sum import WeightedSum
 
+SMALL_CLIP = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 8, "heads": 1, "layers": 1},
+}
 SPECS = [
     {"name": "lab"},
     {"name": "lab", "stride": 16},
+    {"name": "open_clip", "config": SMALL_CLIP},
     {"name": "pixels"},
     {"name": "resnet18"},
     {"name": "resnet18", "stride": 16, "input": "lightness"},

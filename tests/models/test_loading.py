@@ -142,7 +142,7 @@ def test_shipped_weights_are_small_and_say_what_they_were_trained_on() -> None:
 
 
 def test_timm_takes_weights_from_a_file_or_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timm_encoder, "_reachable", lambda address: False)
+    monkeypatch.setattr(timm_encoder, "reachable", lambda address: False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(CheckpointError, match="@FILE"):
         load_encoder("timm:resnet10t.c3_in1k")

@@ -1,0 +1,59 @@
+"""What an encoder of images and text is to the rest of the project."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from mmssl.functional.framing import Framing
+from mmssl.models.encoder import Encoder
+
+MAX_LOG_SCALE = math.log(100.0)
+"""Where the learned scale is stopped. Source: Radford et al. 2021, arXiv:2103.00020, section 2.5."""
+
+
+class ImageTextEncoder(Encoder):
+    """An encoder that puts images and sentences into one space, where what belongs together is near.
+
+    As an `Encoder` it is its image tower. Attributes are set by the subclass.
+    """
+
+    framing: Framing
+    """How an image becomes what the image tower was trained with."""
+
+    @property
+    def log_scale(self) -> nn.Parameter:
+        """Logarithm of what cosine similarities are multiplied with; learned."""
+        raise NotImplementedError
+
+    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
+        """Sentences as numbers of tokens; what is too long is cut off."""
+        raise NotImplementedError
+
+    def embed_tokens(self, tokens: Int[Tensor, "texts length"]) -> Float[Tensor, "texts dim"]:
+        """Embeds sentences; the embeddings are not normalised."""
+        raise NotImplementedError
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "texts dim"]:
+        """`embed_tokens` of `tokenize`, on the encoder's device."""
+        return self.embed_tokens(self.tokenize(texts).to(self.log_scale.device))
+
+    @property
+    def scale(self) -> float:
+        """What cosine similarities are multiplied with before a softmax."""
+        return float(self.log_scale.detach().exp())
+
+    def _fitted(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 new_height new_width"]:
+        """Images at the size of `framing`; those of another size are squashed to it."""
+        if tuple(images.shape[-2:]) == self.framing.size:
+            return images
+        mode = "bicubic" if self.framing.bicubic else "bilinear"
+        return interpolate(images, self.framing.size, mode=mode, antialias=True).clamp(0, 1)
+
+
+def new_log_scale(temperature: float = 0.07) -> nn.Parameter:
+    """The learned scale as CLIP begins with it."""
+    return nn.Parameter(torch.tensor(math.log(1 / temperature)))
