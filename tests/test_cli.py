@@ -29,12 +29,24 @@ except SystemExit:
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "dumb"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
-    for command in ("run", "check", "list", "manifest", "evaluate", "embed", "index", "search", "propagate", "report"):
+    for command in (
+        "run",
+        "check",
+        "list",
+        "manifest",
+        "evaluate",
+        "embed",
+        "index",
+        "search",
+        "propagate",
+        "zeroshot",
+        "report",
+    ):
         assert f" {command} " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-COMMANDS = "run|check|list|manifest build|manifest check|manifest convert|evaluate|embed|index|search|propagate|report"
+COMMANDS = "run|check|list|manifest build|manifest check|manifest convert|evaluate|embed|index|search|propagate|zeroshot|report"
 
 
 @pytest.mark.parametrize("command", COMMANDS.split("|"))

@@ -13,7 +13,7 @@ LEVELS = [
     {"functional"},
     {"media"},
     {"data", "views", "models"},
-    {"objectives", "retrieval", "propagation"},
+    {"objectives", "retrieval", "propagation", "zeroshot"},
     {"training", "evaluation"},
     {"report"},
     {"stages"},

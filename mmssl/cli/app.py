@@ -10,7 +10,7 @@ import typer
 import typer.core
 
 from mmssl import __version__
-from mmssl.cli import manifest, pipeline, propagation, retrieval
+from mmssl.cli import manifest, pipeline, propagation, retrieval, zeroshot
 from mmssl.errors import MmsslError
 from mmssl.memory import keep_freed_memory
 
@@ -52,6 +52,7 @@ app.command(no_args_is_help=True)(retrieval.embed)
 app.command(no_args_is_help=True)(retrieval.index)
 app.command(no_args_is_help=True)(retrieval.search)
 app.command(no_args_is_help=True)(propagation.propagate)
+app.command(no_args_is_help=True)(zeroshot.zeroshot)
 app.command(no_args_is_help=True)(pipeline.report)
 app.add_typer(manifest.app, name="manifest")
 
@@ -82,6 +83,8 @@ def options(
     - `mmssl run pipelines/demo.yaml` runs a recipe and ends with the path of its report
 
     - `mmssl propagate video.mp4 --labels first_mask.png -o out/` carries a mask through a video
+
+    - `mmssl zeroshot photos/ --classes names.txt -o found.html` classifies your images by the words of their classes
     """
 
 

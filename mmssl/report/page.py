@@ -49,7 +49,7 @@ def write_report(run_folder: Path) -> Path:
     def draw(plot: LinePlot) -> Markup:
         return Markup(line_plot_svg(plot, name=f"plot{next(plot_numbers)}"))
 
-    page = _environment().get_template("page.html.j2")
+    page = environment().get_template("page.html.j2")
     text = page.render(
         name=run.get("name", run_folder.name),
         run=run,
@@ -58,7 +58,6 @@ def write_report(run_folder: Path) -> Path:
         slowest=max((stage.seconds or 0.0 for stage in stages), default=0.0),
         score_tables=score_tables([row for block in blocks if isinstance(block, Scores) for row in block.rows]),
         num_rejects=sum(len(block.rejects) for block in blocks if isinstance(block, Rejects)),
-        max_rejects=MAX_REJECTS,
         embed=Assets(run_folder).embed,
         draw=draw,
         command=shlex.join(map(str, run.get("command", []))),
@@ -84,7 +83,8 @@ def _versions(run: Mapping[str, Any], stages: Sequence[StageView]) -> dict[str, 
     return digest | {name: ", ".join(values) for name, values in found.items()}
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where the templates are found, with the filters that they use."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -94,7 +94,7 @@ def _environment() -> jinja2.Environment:
     )
     filters = (anchor, cell, duration, grouped, numeric_columns, shown)
     environment.filters |= {function.__name__: function for function in filters}
-    environment.globals |= {"score_tables_of": score_tables}
+    environment.globals |= {"score_tables_of": score_tables, "max_rejects": MAX_REJECTS}
     return environment
 
 

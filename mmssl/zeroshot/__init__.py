@@ -1,0 +1,1 @@
+"""Zero-shot classification: images and videos against classes that are given as words."""
