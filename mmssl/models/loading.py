@@ -19,8 +19,9 @@ from mmssl.errors import CheckpointError, ConfigError
 from mmssl.files import atomic_folder
 from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
+from mmssl.models.half_size import HalfSize
 from mmssl.models.open_clip_weights import OpenClipReference, load_open_clip
-from mmssl.models.references import DEFAULT, DEFAULT_IS, SHIPPED, WEIGHTLESS, parse_named, parse_sum
+from mmssl.models.references import DEFAULT, DEFAULT_IS, HALF, SHIPPED, WEIGHTLESS, parse_named, parse_sum
 from mmssl.models.timm_encoder import load_timm_encoder
 from mmssl.models.weighted_sum import WeightedSum
 
@@ -81,8 +82,9 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
         reference: A checkpoint folder, or the folder of a training stage that holds one; `lab` or `pixels`; `timm:NAME`
             or `timm:NAME@FILE`; `open_clip:MODEL:TAG`, `open_clip:MODEL:FILE` or `open_clip:FOLDER`; `random:` and one of
             these, or a name in ENCODERS, for its architecture with fresh weights. Settings follow a name after a colon:
-            `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`. `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of
-            several; see `WeightedSum`. `shipped` is what this package was trained to and carries along, `default` what
+            `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`. `half:` before a reference shows that encoder the image
+            at half its size, see `HalfSize`. `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see
+            `WeightedSum`. `shipped` is what this package was trained to and carries along, `default` what
             `mmssl propagate` uses, see `DEFAULT_IS`.
         seed: Of fresh weights; global randomness stays as it was.
 
@@ -93,6 +95,8 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
         return replace(load_encoder(DEFAULT_IS), reference=reference)
     if reference.startswith("sum:"):
         return _load_sum(reference, seed)
+    if reference.startswith(HALF):
+        return _half_size(load_encoder(reference.removeprefix(HALF), seed=seed), reference)
     if reference.startswith("random:"):
         spec = _spec_of(reference.removeprefix("random:"))
         with torch.random.fork_rng(devices=[]):
@@ -192,10 +196,22 @@ def _load_folder(reference: str) -> LoadedEncoder:
 
 
 def _load_sum(reference: str, seed: int) -> LoadedEncoder:
-    parts = [(weight, load_encoder(of, seed=seed)) for weight, of in parse_sum(reference)]
+    """A weighted sum, whose parts share an encoder where one sees the image and another the same image at half its size."""
+    whole: dict[str, LoadedEncoder] = {}
+    parts = []
+    for weight, of in parse_sum(reference):
+        name = of.removeprefix(HALF)
+        loaded = whole[name] if name in whole else load_encoder(name, seed=seed)
+        whole[name] = loaded
+        parts.append((weight, loaded if of == name else _half_size(loaded, of)))
     encoder = WeightedSum([part.encoder for _, part in parts], [weight for weight, _ in parts])
     spec = {"name": "sum", "of": [{"weight": weight, "spec": part.card.spec} for weight, part in parts]}
     return _loaded(encoder, spec, reference, {"weights": [part.card.facts for _, part in parts]})
+
+
+def _half_size(loaded: LoadedEncoder, reference: str) -> LoadedEncoder:
+    card = replace(loaded.card, spec={"name": "half", "of": loaded.card.spec}, digest=digest(["half", loaded.digest]))
+    return LoadedEncoder(HalfSize(loaded.encoder).eval(), reference, card.digest, card)
 
 
 def _spec_of(reference: str) -> Spec:

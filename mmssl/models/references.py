@@ -10,6 +10,9 @@ from mmssl.errors import CheckpointError
 WEIGHTLESS = ("lab", "pixels")
 """Encoders that are code alone."""
 
+HALF = "half:"
+"""Before a reference: the encoder looks at the image at half its size."""
+
 SHIPPED = "shipped"
 """The trained weights that come with this package."""
 
@@ -84,6 +87,9 @@ def random_reference(reference: str) -> str | None:
         return "sum:" + "+".join(f"{weight:g}*{fresh or of}" for weight, of, fresh in parts)
     if reference.startswith("random:") or reference.partition(":")[0] in WEIGHTLESS:
         return None
+    if reference.startswith(HALF):
+        fresh = random_reference(reference.removeprefix(HALF))
+        return None if fresh is None else HALF + fresh
     return f"random:{reference}"
 
 

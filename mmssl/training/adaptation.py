@@ -10,6 +10,7 @@ from mmssl.config import Spec, digest
 from mmssl.data.video_clips import VideoClips
 from mmssl.errors import ConfigError
 from mmssl.models.encoder import Encoder
+from mmssl.models.half_size import HalfSize
 from mmssl.models.loading import LoadedEncoder, read_card
 from mmssl.models.weighted_sum import WeightedSum
 from mmssl.objectives.video_colorization import VideoColorization
@@ -83,9 +84,15 @@ def adapt_encoder(
 
 
 def _with_weights(loaded: LoadedEncoder) -> list[tuple[Encoder, Spec]]:
-    """The encoders that have weights, with what they are built from."""
+    """The encoders that have weights, each once, with what they are built from."""
     encoder, spec = loaded.encoder, loaded.card.spec
     parts: list[tuple[nn.Module, Spec]] = [(encoder, spec)]
     if isinstance(encoder, WeightedSum):
         parts = [(part, entry["spec"]) for part, entry in zip(encoder.encoders, spec["of"], strict=True)]
-    return [(part, spec) for part, spec in parts if isinstance(part, Encoder) and any(True for _ in part.parameters())]
+    whole = {}
+    for part, of in parts:
+        while isinstance(part, HalfSize):
+            part, of = part.encoder, of["of"]
+        if isinstance(part, Encoder) and any(True for _ in part.parameters()):
+            whole[id(part)] = (part, of)
+    return list(whole.values())

@@ -53,6 +53,37 @@ def random_boxes(
     return torch.cat((corner, box_height[:, None], box_width[:, None]), dim=1)
 
 
+def moved_boxes(
+    boxes: Int[Tensor, "items 4"],
+    random: ItemRandom,
+    name: str,
+    *,
+    height: int,
+    width: int,
+    zoom: float,
+    shift: float,
+) -> Int[Tensor, "items 4"]:
+    """Boxes of the same shape near given ones, larger or smaller, within the image.
+
+    Args:
+        boxes: Top, left, height, width.
+        random: One item a box.
+        name: Of the draw.
+        height: Of the image.
+        width: Of the image.
+        zoom: Largest factor of a side, and of its inverse; >= 1. Its logarithm is uniform.
+        shift: Largest way of the center, as a share of the given box's sides.
+    """
+    sides, image = boxes[:, 2:].float(), torch.tensor([height, width])
+    reach = math.log(zoom)
+    factor = random.uniform(f"{name}/zoom", low=-reach, high=reach).exp()[:, None]
+    factor = factor.minimum((image / sides).amin(1, keepdim=True))
+    size = (sides * factor).round().long().clamp_min(1).minimum(image)
+    center = boxes[:, :2] + sides / 2 + random.uniform(f"{name}/shift", (2,), low=-shift, high=shift) * sides
+    corner = (center - size / 2).round().long().clamp_min(0).minimum(image - size)
+    return torch.cat((corner, size), dim=1)
+
+
 def central_box(*, height: int, width: int) -> tuple[int, int, int, int]:
     """The largest square in the middle of an image: top, left, height, width."""
     side = min(height, width)

@@ -1,4 +1,4 @@
-"""Frames of a clip, in order, all through one crop: for objectives that compare moments of a video."""
+"""Frames of a clip, in order, through one crop or crops near each other: for objectives that compare moments of a video."""
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -7,7 +7,7 @@ from torch import Tensor
 from mmssl.errors import ConfigError
 from mmssl.functional.random import ItemRandom
 from mmssl.views.color_jitter import jitter_colors
-from mmssl.views.crop import central_box, cut, random_boxes
+from mmssl.views.crop import central_box, cut, moved_boxes, random_boxes
 
 
 class FramesView:
@@ -27,6 +27,11 @@ class FramesView:
             section 3.2 (MAST).
         scale: Smallest and largest area of the crop, as a share of the frame's.
         flip_probability: Of a mirrored clip.
+        reference_zoom: Each reference is cut from a box of its own, up to this factor larger or smaller than the target's,
+            and
+        reference_shift: its center up to this share of the target's box away, each way. The place of a cell then says
+            nothing about where its colors are, nor does its size; without either, networks learn to look at the same
+            place first.
         channel_dropout: How often which Lab channels are hidden from the encoder in all frames of an item: `{"a": 0.5,
             "b": 0.5}` is MAST; `{"ab": 0.35, "a": 0.25}` leaves all visible in the other 40 %. Source: Lai and Xie 2019,
             arXiv:1905.00875, section 3.2 (CorrFlow), and MAST.
@@ -45,6 +50,8 @@ class FramesView:
         references: list[int] | None = None,
         scale: tuple[float, float] = (0.3, 1.0),
         flip_probability: float = 0.5,
+        reference_zoom: float = 1.0,
+        reference_shift: float = 0.0,
         channel_dropout: dict[str, float] | None = None,
         jitter_strength: float = 0.0,
     ) -> None:
@@ -54,6 +61,12 @@ class FramesView:
         self.references = references
         self.scale = scale
         self.flip_probability = flip_probability
+        self.reference_zoom = reference_zoom
+        self.reference_shift = reference_shift
+        if reference_zoom < 1 or reference_shift < 0:
+            raise ConfigError(
+                f"reference_zoom is {reference_zoom} and reference_shift {reference_shift}; they must be at least 1 and 0"
+            )
         self.patterns = None if channel_dropout is None else _patterns(channel_dropout)
         self.jitter_strength = jitter_strength
 
@@ -78,7 +91,7 @@ class FramesView:
         frames = clips[torch.arange(len(clips))[:, None], positions]
         boxes = random_boxes(random, "crop", height=height, width=width, scale=self.scale)
         flip = random.uniform("flip") < self.flip_probability
-        frames = cut(frames, boxes, size=self.size, flip=flip)
+        frames = self._cut(frames, boxes, flip, random)
         batch = {"frames": frames, "chance": random.uniform("chance", (frames.shape[1],))}
         if self.patterns is not None:
             shares, visible = self.patterns
@@ -98,6 +111,30 @@ class FramesView:
                 dim=1,
             )
         return batch
+
+    def _cut(
+        self, frames: UInt8[Tensor, "items frames 3 height width"], boxes: Tensor, flip: Tensor, random: ItemRandom
+    ) -> Float[Tensor, "items frames 3 size size"]:
+        """The target through its box, and each reference through its own where it has one."""
+        if self.reference_zoom == 1 and self.reference_shift == 0:
+            return cut(frames, boxes, size=self.size, flip=flip)
+        height, width = frames.shape[-2:]
+        last = frames.shape[1] - 1
+        cuts = []
+        for place in range(last + 1):
+            moved = boxes
+            if place < last:
+                moved = moved_boxes(
+                    boxes,
+                    random,
+                    f"reference {place}",
+                    height=height,
+                    width=width,
+                    zoom=self.reference_zoom,
+                    shift=self.reference_shift,
+                )
+            cuts.append(cut(frames[:, place : place + 1], moved, size=self.size, flip=flip))
+        return torch.cat(cuts, dim=1)
 
     def _before_target(self, random: ItemRandom) -> Int[Tensor, "items frames"]:
         """How many frames of the clip before the target each frame lies, in the order of time."""

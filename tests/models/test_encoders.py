@@ -10,6 +10,7 @@ from mmssl.errors import ConfigError
 from mmssl.functional.color import lab_to_rgb
 from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
+from mmssl.models.half_size import HalfSize
 from mmssl.models.image_input import ImageInput
 from mmssl.models.resnet import ResNet18
 from mmssl.models.timm_encoder import TimmEncoder
@@ -182,6 +183,19 @@ def test_weighted_sum_brings_maps_to_the_cells_of_the_first() -> None:
     assert both.features(torch.rand(1, 3, 41, 64)).shape == (1, 2 * 96, 6, 8)
     with pytest.raises(ValueError, match="weights above 0"):
         WeightedSum([ENCODERS["lab"]()], [0.0])
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (41, 35)])
+def test_half_size_looks_from_twice_as_far_at_the_same_cells(height: int, width: int) -> None:
+    near = ENCODERS["lab"](stride=8)
+    far = HalfSize(near)
+    images = torch.rand(2, 3, height, width)
+    features = far.features(images)
+    assert features.shape == near.features(images).shape
+    assert far(images).shape == near(images).shape
+    coarse = near.features(functional.avg_pool2d(images, 2))
+    assert_close(features[:, :, 0, 0], coarse[:, :, 0, 0])
+    assert_close(features[:, :, 0, 1:3].mean(2), coarse[:, :, 0, :2].mean(2))
 
 
 def test_lightness_is_blind_to_color() -> None:

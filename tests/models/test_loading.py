@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from mmssl.config import build
 from mmssl.errors import CheckpointError
 from mmssl.models import ENCODER_CHOICE, timm_encoder
+from mmssl.models.half_size import HalfSize
 from mmssl.models.loading import SHIPPED_FOLDER, load_encoder, read_card, save_encoder
 from mmssl.models.references import DEFAULT_IS, random_reference
 from mmssl.models.weighted_sum import WeightedSum
@@ -191,6 +192,17 @@ def test_sum_by_reference() -> None:
     assert both.digest != load_encoder("sum:0.6*lab+0.4*random:timm:resnet10t:stride=8", seed=2).digest
 
 
+def test_half_by_reference_shares_the_encoder_in_a_sum(folder: Path) -> None:
+    images = torch.rand(1, 3, 32, 48)
+    half, whole = load_encoder(f"half:{folder}"), load_encoder(str(folder))
+    assert_close(half.encoder.features(images), HalfSize(whole.encoder).features(images))
+    assert half.digest != whole.digest
+    both = load_encoder(f"sum:0.6*{folder}+0.4*half:{folder}").encoder
+    assert isinstance(both, WeightedSum)
+    assert isinstance(both.encoders[1], HalfSize)
+    assert both.encoders[1].encoder is both.encoders[0]
+
+
 @pytest.mark.parametrize(
     ("reference", "fresh"),
     [
@@ -201,6 +213,8 @@ def test_sum_by_reference() -> None:
         ("timm:resnet18:stride=8@f", "random:timm:resnet18:stride=8@f"),
         ("sum:1*lab+2*pixels", None),
         ("sum:0.7*lab+0.3*folder", "sum:0.7*lab+0.3*random:folder"),
+        ("half:lab", None),
+        ("sum:0.7*folder+0.3*half:folder", "sum:0.7*random:folder+0.3*half:random:folder"),
     ],
 )
 def test_fresh_weights_of_a_reference(reference: str, fresh: str | None) -> None:

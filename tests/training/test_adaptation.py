@@ -98,6 +98,15 @@ def test_of_a_sum_the_parts_with_weights(video: Path, checkpoint: Path, tmp_path
     assert same(weights(alone), part)
 
 
+def test_what_a_sum_shares_is_adapted_once(video: Path, checkpoint: Path, tmp_path: Path) -> None:
+    shared = load_encoder(f"sum:0.6*{checkpoint}+0.4*half:{checkpoint}")
+    alone = load_encoder(str(checkpoint))
+    adapt_encoder(video, shared, out=tmp_path / "shared", num_steps=2)
+    adapt_encoder(video, alone, out=tmp_path / "alone", num_steps=2)
+    part = {name.removeprefix("encoders.0."): value for name, value in weights(shared).items() if "s.0." in name}
+    assert same(weights(alone), part)
+
+
 def test_an_encoder_without_weights_is_refused(video: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="lab: has no weights to adapt"):
         adapt_encoder(video, load_encoder("lab"), out=tmp_path / "out")

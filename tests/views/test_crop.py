@@ -3,7 +3,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from mmssl.functional.random import ItemRandom
-from mmssl.views.crop import cut, random_boxes
+from mmssl.views.crop import cut, moved_boxes, random_boxes
 
 
 def boxes(items: int, **settings: object) -> torch.Tensor:
@@ -35,6 +35,24 @@ def test_every_corner_can_be_reached() -> None:
 def test_a_box_that_never_fits_becomes_the_central_one() -> None:
     assert boxes(3, height=10, width=100, scale=(1.0, 1.0)).tolist() == [[0, 43, 10, 13]] * 3
     assert boxes(3, height=100, width=10, scale=(1.0, 1.0)).tolist() == [[43, 0, 13, 10]] * 3
+
+
+def test_moved_boxes_keep_their_shape_and_stay_near_and_in_the_image() -> None:
+    given = boxes(3000)
+    moved = moved_boxes(given, ItemRandom(0, 0, range(3000)), "a", height=60, width=90, zoom=1.5, shift=0.25)
+    assert (moved[:, :2] >= 0).all()
+    assert (moved[:, :2] + moved[:, 2:] <= torch.tensor([60, 90])).all()
+    grown = moved[:, 2:] / given[:, 2:]
+    assert grown.min() > 0.62
+    assert grown.max() < 1.56
+    assert abs(grown.log().mean().item()) < 0.05
+    assert (grown[:, 0] - grown[:, 1]).abs().max() < 0.12
+    way = (moved[:, :2] + moved[:, 2:] / 2 - given[:, :2] - given[:, 2:] / 2) / given[:, 2:]
+    assert way[:, 0].min() < -0.2
+    assert way[:, 0].max() > 0.2
+    assert torch.equal(
+        moved_boxes(given, ItemRandom(0, 0, range(3000)), "a", height=60, width=90, zoom=1.0, shift=0.0), given
+    )
 
 
 def test_cut_matches_one_image_at_a_time() -> None:

@@ -72,6 +72,19 @@ def test_frames_go_through_one_crop_in_order() -> None:
     assert {tuple(positions) for positions in taken.tolist()} == {(0, 2, 4), (1, 3, 5)}
 
 
+def test_references_go_through_crops_of_their_own_near_that_of_the_target() -> None:
+    ramp = torch.arange(60, dtype=torch.uint8).expand(8, 2, 3, 40, 60).contiguous()
+    plain = FramesView(size=8, num_frames=2)(ramp, ItemRandom(0, 0, range(8)))["frames"]
+    moved = FramesView(size=8, num_frames=2, reference_zoom=1.4, reference_shift=0.2)(ramp, ItemRandom(0, 0, range(8)))
+    reference, target = moved["frames"].unbind(1)
+    assert torch.equal(target, plain[:, 1])
+    width, place = (plain[:, 0].amax((1, 2, 3)) - plain[:, 0].amin((1, 2, 3))), plain[:, 0].mean((1, 2, 3))
+    assert not torch.equal(reference, plain[:, 0])
+    assert ((reference.mean((1, 2, 3)) - place).abs() < 0.4 * width).all()
+    with pytest.raises(ConfigError, match="reference_zoom is"):
+        FramesView(reference_zoom=0.5)
+
+
 def test_frames_refuses_clips_that_are_too_short() -> None:
     with pytest.raises(ConfigError, match="at least 7 frames"):
         FramesView(num_frames=4, frame_step=2)(CLIPS, ItemRandom(0, 0, range(5)))
