@@ -19,7 +19,7 @@ SHIPPED = "shipped"
 DEFAULT = "default"
 """What labels are carried with unless another encoder is named."""
 
-DEFAULT_IS = f"sum:0.6*{SHIPPED}+0.4*lab"
+DEFAULT_IS = f"sum:0.4*{SHIPPED}+0.3*{HALF}{SHIPPED}+0.3*lab"
 """The reference that `default` stands for."""
 
 

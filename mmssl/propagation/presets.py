@@ -155,11 +155,12 @@ DINOV3 = Preset(
 DEFAULT = replace(
     DINO,
     name="default",
-    source="`dino` with settings chosen on two sequences of DAVIS-2016 with a network of stride 16; docs/propagation.md",
+    source="`dino` with settings chosen on a few sequences of DAVIS-2016; docs/propagation.md",
     previous_frames=15,
     window=Window(8),
     first_window=Window(8),
     top_k=10,
+    temperature=0.05,
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, DINO, CRW, VFS, UVC, MAST, DINOV3)}
