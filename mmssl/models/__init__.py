@@ -10,9 +10,11 @@ from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
 from mmssl.models.split_brain import SplitBrain
 from mmssl.models.timm_encoder import TimmEncoder
+from mmssl.models.towers import ImageTextTowers
 from mmssl.models.vit import VisionTransformer
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "image_text": ImageTextTowers,
     "lab": LabPatches,
     "open_clip": OpenClip,
     "pixels": Pixels,

@@ -1,6 +1,6 @@
 """A block of a transformer."""
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,11 +33,24 @@ class TransformerBlock(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        """The tokens, each changed by what it attends to."""
+    def forward(
+        self, tokens: Float[Tensor, "batch tokens dim"], seen: Bool[Tensor, "batch tokens"] | None = None
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """The tokens, each changed by what it attends to.
+
+        Args:
+            tokens: Of each item.
+            seen: Which of them are attended to; all where not given.
+        """
         mixed = self.query_key_value(self.attention_norm(tokens))
         query, key, value = mixed.reshape(*mixed.shape[:2], 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        attended = (
+            functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=None if seen is None else seen[:, None, None]
+            )
+            .transpose(1, 2)
+            .flatten(2)
+        )
         tokens = tokens + self.out(attended)
         changed: Tensor = tokens + self.layers(tokens)
         return changed

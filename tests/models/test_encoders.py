@@ -24,6 +24,12 @@ SMALL_CLIP = {
 SPECS = [
     {"name": "lab"},
     {"name": "lab", "stride": 16},
+    {
+        "name": "image_text",
+        "image": {"name": "small_resnet", "width": 8},
+        "text": {"name": "transformer", "dim": 8, "depth": 1, "num_heads": 1},
+        "projection_dim": 4,
+    },
     {"name": "open_clip", "config": SMALL_CLIP},
     {"name": "pixels"},
     {"name": "resnet18"},

@@ -1,0 +1,86 @@
+"""An image tower and a text tower that need not know each other, joined by a linear layer each."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mmssl.config import Choice, Spec, build
+from mmssl.functional.framing import Framing
+from mmssl.models.encoder import Encoder
+from mmssl.models.image_text import ImageTextEncoder, new_log_scale
+from mmssl.models.resnet import ResNet18
+from mmssl.models.small_resnet import SmallResNet
+from mmssl.models.text import TEXT_CHOICE, TextTower
+from mmssl.models.timm_encoder import TimmEncoder
+from mmssl.models.vit import VisionTransformer
+
+IMAGE_CHOICE = Choice(
+    {"resnet18": ResNet18, "small_resnet": SmallResNet, "timm": TimmEncoder, "vit": VisionTransformer}, "image tower"
+)
+
+
+class ImageTextTowers(ImageTextEncoder):
+    """Any image encoder and a text tower, each with a projection to the space that both share.
+
+    Args:
+        image: The image tower, with its settings.
+        text: The text tower, with its settings.
+        projection_dim: Length of an embedding.
+        hidden_dim: Length of a hidden layer before it, on both sides; none where 0.
+        size: Side of the square that images are brought to for classification; training takes them as its view gives them.
+
+    Source:
+        Radford et al. 2021, arXiv:2103.00020; towers that are trained elsewhere: Zhai et al. 2022, arXiv:2111.07991 (LiT).
+    """
+
+    def __init__(
+        self,
+        *,
+        image: Annotated[Spec | str, IMAGE_CHOICE],
+        text: Annotated[Spec | str, TEXT_CHOICE] = "transformer",
+        projection_dim: int = 256,
+        hidden_dim: int = 0,
+        size: int = 128,
+    ) -> None:
+        super().__init__()
+        self.image: Encoder = build(image, IMAGE_CHOICE)
+        self.text: TextTower = build(text, TEXT_CHOICE)
+        self.image_projection = _projection(self.image.dim, hidden_dim, projection_dim)
+        self.text_projection = _projection(self.text.dim, hidden_dim, projection_dim)
+        self.logit_scale = new_log_scale()
+        self.framing = Framing((size, size))
+        self.dim = projection_dim
+        self.input, self.stride, self.feature_dim = self.image.input, self.image.stride, self.image.feature_dim
+
+    @property
+    def log_scale(self) -> nn.Parameter:
+        """See `ImageTextEncoder`."""
+        return self.logit_scale
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
+        """Embeds RGB images in 0..1."""
+        embeddings: Tensor = self.image_projection(self.image(images))
+        return embeddings
+
+    def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
+        """The image tower's feature maps; see `Encoder`."""
+        return self.image.features(images)
+
+    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
+        """See `ImageTextEncoder`."""
+        return self.text.tokenize(texts)
+
+    def embed_tokens(self, tokens: Int[Tensor, "texts length"]) -> Float[Tensor, "texts dim"]:
+        """See `ImageTextEncoder`."""
+        embeddings: Tensor = self.text_projection(self.text(tokens))
+        return embeddings
+
+
+def _projection(dim: int, hidden_dim: int, out_dim: int) -> nn.Module:
+    if hidden_dim:
+        return nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, out_dim, bias=False))
+    linear = nn.Linear(dim, out_dim, bias=False)
+    nn.init.normal_(linear.weight, std=dim**-0.5)
+    return linear
