@@ -1,7 +1,7 @@
 """Rows of all processes of a distributed run, with the gradient that belongs to them."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, distributed
 
 
@@ -30,7 +30,7 @@ class _Gather(torch.autograd.Function):
         return total[rank_offset(rows) :][:rows]
 
 
-def gather_with_gradient(rows: Float[Tensor, "rows dim"]) -> Float[Tensor, "all dim"]:
+def gather_with_gradient(rows: Shaped[Tensor, "rows dim"]) -> Shaped[Tensor, "all dim"]:
     """The rows of all processes, in order of rank; every process must bring the same number.
 
     The gradient is the sum over all processes' losses. With gradients averaged over processes afterwards, as distributed
