@@ -32,6 +32,11 @@ class ClipItem:
     caption: str | None
     pts_seconds: tuple[float, ...]
 
+    @property
+    def captions(self) -> list[str]:
+        """The sentences of the caption, one a line, without empty ones."""
+        return [line for line in (" ".join(line.split()) for line in (self.caption or "").splitlines()) if line]
+
 
 Clips = UInt8[Tensor, "batch frames 3 height width"] | Float32[Tensor, "batch frames 1 samples"]
 """A batch of clips: RGB pictures, or windows of sound."""

@@ -31,7 +31,7 @@ class ManifestRow:
         media_type: `video`, `audio` or `image`.
         start: Begin of the segment in seconds on the file's time axis; None for the file's begin.
         end: End of the segment in seconds; None for the file's end.
-        caption: A sentence about it.
+        caption: A sentence about it, or several, one a line.
         label: Its class.
         split: Such as `train` or `test`.
         group: Rows of one source share it, so that no source stands in two splits.

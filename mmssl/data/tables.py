@@ -232,7 +232,21 @@ def table_rows(table: Table, *, folder: str = "", defaults: Mapping[str, Any] | 
         if "://" in uri:
             faults.append(f"{table.path}:{line}: {known['uri']!r} holds an address, {uri}; download the files first")
     refuse(faults)
-    return finished_rows(table.path, drafts, folder=folder)
+    return finished_rows(table.path, joined_captions(drafts), folder=folder)
+
+
+def joined_captions(drafts: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
+    """Rows that differ in their caption alone as one, with a caption a line; the first row's place and line are kept."""
+    joined: dict[str, tuple[int, dict[str, Any]]] = {}
+    for line, values in drafts:
+        rest = {name: value for name, value in values.items() if name != "caption"}
+        key = repr(sorted(rest.items())) if "caption" in values else str(line)
+        if key in joined:
+            before = joined[key][1]
+            joined[key] = (joined[key][0], {**before, "caption": f"{before['caption']}\n{values['caption']}"})
+        else:
+            joined[key] = (line, values)
+    return list(joined.values())
 
 
 def finished_rows(source: Path, drafts: list[tuple[int, dict[str, Any]]], *, folder: str = "") -> list[ManifestRow]:

@@ -3,6 +3,7 @@
 from mmssl.config import Choice
 from mmssl.objectives.barlow_twins import BarlowTwins
 from mmssl.objectives.byol import BYOL
+from mmssl.objectives.clip import CLIP
 from mmssl.objectives.colorization import Colorization
 from mmssl.objectives.context_encoder import ContextEncoder
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
@@ -18,6 +19,7 @@ from mmssl.objectives.moco_v3 import MoCoV3
 from mmssl.objectives.objective import Objective
 from mmssl.objectives.relative_patch import RelativePatch
 from mmssl.objectives.rotation import Rotation
+from mmssl.objectives.siglip import SigLIP
 from mmssl.objectives.simclr import SimCLR
 from mmssl.objectives.simsiam import SimSiam
 from mmssl.objectives.split_brain import SplitBrainAutoencoder
@@ -29,6 +31,7 @@ from mmssl.objectives.video_colorization import VideoColorization
 OBJECTIVES: dict[str, type[Objective]] = {
     "barlow_twins": BarlowTwins,
     "byol": BYOL,
+    "clip": CLIP,
     "colorization": Colorization,
     "context_encoder": ContextEncoder,
     "contrastive_random_walk": ContrastiveRandomWalk,
@@ -44,6 +47,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "moco_v3": MoCoV3,
     "relative_patch": RelativePatch,
     "rotation": Rotation,
+    "siglip": SigLIP,
     "simclr": SimCLR,
     "simsiam": SimSiam,
     "split_brain": SplitBrainAutoencoder,

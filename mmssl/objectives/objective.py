@@ -1,9 +1,9 @@
 """The one base class of the project: what every training objective is to the loop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mmssl.models.encoder import Encoder
@@ -40,6 +40,9 @@ class Objective(nn.Module):
     needs_labels: ClassVar[bool] = False
     """Whether batches carry `labels`, the number of each item's class, for a method that is not self-supervised."""
 
+    needs_captions: ClassVar[bool] = False
+    """Whether batches carry `tokens`, a caption of each item as `tokenize` gives it, and `caption`, the caption's number."""
+
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
@@ -48,6 +51,10 @@ class Objective(nn.Module):
     def guesses(self) -> Mapping[str, float]:
         """What guessing gives, by the name of a scalar that `forward` gives; the report's plots show it beside."""
         return {}
+
+    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
+        """Captions as numbers, for a method that needs them; called once for all captions."""
+        raise NotImplementedError
 
     def prepare(self, batch: Batch) -> None:
         """Sets what has to be found in data before training, such as color clusters, in buffers.

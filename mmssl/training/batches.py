@@ -1,6 +1,6 @@
 """The batches of a training, in an order that depends on seed and epoch alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from mmssl.data.dataset import ClipSource
 from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
 from mmssl.objectives.objective import Batch
+from mmssl.training.captions import Captions
 from mmssl.training.distributed import Ranks
 from mmssl.training.settings import Plan
 from mmssl.views.view import View
@@ -43,13 +44,22 @@ class Batches:
         plan: Steps and sizes.
         ranks: This process among the others; each takes its slice of every batch.
         labels: Whether batches carry `labels`: the place of each clip's label among all labels, in order of the alphabet.
+        tokenize: Where batches carry captions: turns them into numbers, see `Captions`.
 
     Raises:
-        TrainingError: If labels are wanted and a clip has none.
+        TrainingError: If labels or captions are wanted and a clip has none.
     """
 
     def __init__(
-        self, source: ClipSource, view: View, *, seed: int, plan: Plan, ranks: Ranks, labels: bool = False
+        self,
+        source: ClipSource,
+        view: View,
+        *,
+        seed: int,
+        plan: Plan,
+        ranks: Ranks,
+        labels: bool = False,
+        tokenize: Callable[[Sequence[str]], Tensor] | None = None,
     ) -> None:
         self._source = source
         self._view = view
@@ -58,6 +68,7 @@ class Batches:
         self._ranks = ranks
         self._order: tuple[int, list[int]] = (-1, [])
         self._labels = _numbered_labels(source) if labels else None
+        self._captions = Captions(source, tokenize) if tokenize is not None else None
 
     def indices(self, step: int) -> tuple[int, tuple[int, ...]]:
         """Epoch of a step and the positions of its whole batch, over all ranks."""
@@ -103,6 +114,8 @@ class Batches:
             batch = self._view(clips, ItemRandom(self._seed, epoch, indices))
         if self._labels is not None:
             batch["labels"] = self._labels[list(indices)]
+        if self._captions is not None:
+            batch |= self._captions.of(ItemRandom(self._seed, epoch, indices))
         if self._ranks.device.type == "cuda":
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
         return {name: tensor.to(self._ranks.device, non_blocking=True) for name, tensor in batch.items()}

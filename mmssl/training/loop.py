@@ -123,7 +123,15 @@ class _Training:
         allowed = ("off", "bf16", "fp16") if ranks.device.type == "cuda" else ("off", "bf16")
         self.precision = precisions[self.settings.autocast] if self.settings.autocast in allowed else None
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=self.precision is torch.float16)
-        self.batches = Batches(source, view, seed=seed, plan=plan, ranks=ranks, labels=objective.needs_labels)
+        self.batches = Batches(
+            source,
+            view,
+            seed=seed,
+            plan=plan,
+            ranks=ranks,
+            labels=objective.needs_labels,
+            tokenize=objective.tokenize if objective.needs_captions else None,
+        )
         shapes = {name: list(value.shape) for name, value in objective.state_dict().items()}
         self.digest = digest([type(objective).__name__, shapes, plan.num_steps, dict(facts)])
 

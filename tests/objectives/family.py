@@ -14,9 +14,17 @@ from mmssl.views import VIEW_CHOICE
 from mmssl.views.view import View
 
 ENCODER: dict[str, Any] = {"name": "small_resnet", "width": 8, "num_blocks": [1, 1], "feature_dim": 16}
+PAIR: dict[str, Any] = {
+    "name": "image_text",
+    "image": ENCODER,
+    "text": {"name": "transformer", "dim": 16, "depth": 1, "num_heads": 2, "context": 8},
+    "projection_dim": 16,
+}
 ENCODERS: dict[str, dict[str, Any]] = {
+    "clip": PAIR,
     "colorization": {**ENCODER, "input": "lightness"},
     "mae": {"name": "vit", "patch": 8, "dim": 32, "depth": 2, "num_heads": 2},
+    "siglip": PAIR,
     "split_brain": {"name": "split_brain", "half": ENCODER},
     "video_colorization": {**ENCODER, "input": "lightness"},
 }
@@ -64,4 +72,7 @@ def make_view(objective: Objective) -> View:
 def make_batch(objective: Objective, *, num_clips: int = 4, seed: int = 1) -> Batch:
     """What the objective sees of the clips; two of each class where it needs labels."""
     batch = make_view(objective)(clips(num_clips, seed=seed), ItemRandom(0, 0, range(num_clips)))
+    if objective.needs_captions:
+        captions = [f"scene {number} of {seed}" for number in range(num_clips)]
+        batch |= {"tokens": objective.tokenize(captions), "caption": torch.arange(num_clips)}
     return batch | {"labels": torch.arange(num_clips) // 2} if objective.needs_labels else batch

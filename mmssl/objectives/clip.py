@@ -1,0 +1,153 @@
+"""CLIP: an image and its caption attract each other, all other images and captions of the batch repel."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mmssl.errors import ConfigError
+from mmssl.functional.gather import gather_with_gradient, rank_offset
+from mmssl.functional.image_text import ROWS_AT_ONCE, clip_loss, right_answers
+from mmssl.functional.micro_batches import in_micro_batches
+from mmssl.models.encoder import Encoder
+from mmssl.models.image_text import MAX_LOG_SCALE, ImageTextEncoder
+from mmssl.models.loading import load_encoder
+from mmssl.models.towers import ImageTextTowers
+from mmssl.objectives.objective import Batch, Objective, Output
+
+Tower = Literal["image", "text"]
+
+
+class CLIP(Objective):
+    """Tells which caption of the batch belongs to an image and which image to a caption; the scale is learned.
+
+    Captions that stand more than once in a batch are no negatives of each other's images.
+
+    Args:
+        encoder: Of images and text: `image_text` or `open_clip`.
+        micro_batch: Pairs that go through the towers at a time; the rest of the batch waits as embeddings, and towers are
+            computed again on the way back, so that the memory of a large batch is that of a small one. The gradient is the
+            same, but for BatchNorm, which sees a part at a time. None for all at once.
+        rows_at_once: Rows of the batch's scores that are held at a time; changes nothing but memory and time.
+        image_from: Reference of an encoder whose weights the image tower of `image_text` starts with.
+        lock: Towers that stay as they are, with what `image_text` adds to them left free: `[image]`, `[text]` or both.
+        initial_temperature: What 1 over the scale starts at; the encoder's own where not given.
+    """
+
+    default_view: ClassVar[dict[str, Any]] = {"name": "crop", "scale": [0.5, 1.0]}
+    source = "Radford et al. 2021, arXiv:2103.00020"
+    looks_across_batch = True
+    needs_captions = True
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        micro_batch: int | None = None,
+        rows_at_once: int = ROWS_AT_ONCE,
+        image_from: str | None = None,
+        lock: list[Tower] | None = None,
+        initial_temperature: float | None = None,
+    ) -> None:
+        super().__init__(encoder)
+        if not isinstance(encoder, ImageTextEncoder):
+            raise ConfigError(
+                f"encoder: {type(encoder).__name__} knows no text; this objective trains image_text or open_clip"
+            )
+        if (micro_batch is not None and micro_batch < 1) or rows_at_once < 1:
+            raise ConfigError("micro_batch and rows_at_once must be at least 1")
+        self.micro_batch = micro_batch
+        self.rows_at_once = rows_at_once
+        if image_from is not None:
+            _start_image_tower(encoder, image_from)
+        self._locked = [_tower(encoder, name) for name in lock or ()]
+        for tower in self._locked:
+            tower.requires_grad_(False)
+        if initial_temperature is not None:
+            with torch.no_grad():
+                encoder.log_scale.fill_(-torch.tensor(initial_temperature).log())
+
+    def train(self, mode: bool = True) -> "CLIP":
+        """Sets the mode; locked towers stay in evaluation mode."""
+        super().train(mode)
+        for tower in self._locked:
+            tower.eval()
+        return self
+
+    @property
+    def towers(self) -> ImageTextEncoder:
+        """The encoder, as what it is."""
+        assert isinstance(self.encoder, ImageTextEncoder)
+        return self.encoder
+
+    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
+        """See `Objective`."""
+        return self.towers.tokenize(texts)
+
+    def forward(self, batch: Batch) -> Output:
+        """The loss of `image` and `tokens`; `caption` holds the number of each caption."""
+        images = in_micro_batches(self.towers, batch["image"], size=self.micro_batch, module=self.encoder)
+        texts = in_micro_batches(self.towers.embed_tokens, batch["tokens"], size=self.micro_batch, module=self.encoder)
+        captions = batch["caption"]
+        all_captions = gather_with_gradient(captions[:, None])[:, 0]
+        all_texts = gather_with_gradient(texts)
+        scale = self.towers.log_scale.exp().reshape(())
+        loss = self._loss(images, texts, all_texts, scale, captions, all_captions)
+        with torch.no_grad():
+            accuracy = right_answers(images, all_texts, captions, all_captions, rows_at_once=self.rows_at_once)
+        return {"loss": loss, "accuracy": accuracy, "temperature": 1 / scale.detach()}
+
+    def _loss(
+        self,
+        images: Float[Tensor, "batch dim"],
+        texts: Float[Tensor, "batch dim"],
+        all_texts: Float[Tensor, "all dim"],
+        scale: Float[Tensor, ""],
+        captions: Int[Tensor, " batch"],
+        all_captions: Int[Tensor, " all"],
+    ) -> Float[Tensor, ""]:
+        return clip_loss(
+            images,
+            texts,
+            scale=scale,
+            all_images=gather_with_gradient(images),
+            all_texts=all_texts,
+            captions=captions,
+            all_captions=all_captions,
+            offset=rank_offset(len(images)),
+            rows_at_once=self.rows_at_once,
+        )
+
+    @torch.no_grad()
+    def after_step(self, output: Output, *, progress: float) -> None:
+        """Stops the scale at 100."""
+        self.towers.log_scale.clamp_(0, MAX_LOG_SCALE)
+
+
+def _tower(encoder: ImageTextEncoder, name: Tower) -> torch.nn.Module:
+    found: Any = encoder
+    if not isinstance(encoder, ImageTextTowers):
+        model: Any = encoder.model
+        if name == "image":
+            found = model.visual
+        elif hasattr(model, "text"):
+            found = model.text
+        else:
+            raise ConfigError("lock: the text tower of this open_clip model is no module of its own; lock image alone")
+    else:
+        found = encoder.image if name == "image" else encoder.text
+    module: torch.nn.Module = found
+    return module
+
+
+def _start_image_tower(encoder: ImageTextEncoder, reference: str) -> None:
+    """Copies the weights of an encoder into the image tower."""
+    if not isinstance(encoder, ImageTextTowers):
+        raise ConfigError("image_from: is for the encoder image_text; an open_clip model brings weights of its own")
+    weights = load_encoder(reference).encoder.state_dict()
+    try:
+        encoder.image.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"image_from: {reference} is another network than the image tower") from error

@@ -1,0 +1,60 @@
+"""The captions of clips, turned into numbers once, one of each clip drawn anew in every epoch."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from mmssl.data.dataset import ClipSource
+from mmssl.errors import TrainingError
+from mmssl.functional.random import ItemRandom
+
+TEXTS_AT_ONCE = 4096
+
+
+class Captions:
+    """Gives a batch a caption of each clip.
+
+    Captions that differ in case and spaces alone are one caption.
+
+    Args:
+        source: Its clips hold a caption each, or several, one a line.
+        tokenize: Turns sentences into numbers, [sentences, length].
+
+    Raises:
+        TrainingError: If a clip has no caption.
+    """
+
+    def __init__(self, source: ClipSource, tokenize: Callable[[Sequence[str]], Tensor]) -> None:
+        several = [item.captions for item in source.items]
+        missing = [item.id for item, lines in zip(source.items, several, strict=True) if not lines]
+        if missing:
+            raise TrainingError(
+                f"the objective needs captions, and {len(missing)} of {len(several)} clips have none, such as {missing[0]!r}; "
+                "give the manifest captions, name splits that have them, or leave these rows out"
+            )
+        numbers: dict[str, int] = {}
+        texts: list[str] = []
+        own = []
+        for lines in several:
+            own.append([numbers.setdefault(line.lower(), len(numbers)) for line in lines])
+            for number, line in zip(own[-1], lines, strict=True):
+                if number == len(texts):
+                    texts.append(line)
+        parts = [tokenize(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
+        self._tokens = torch.cat(parts)
+        self._counts = torch.tensor([len(each) for each in own])
+        self._first = self._counts.cumsum(0) - self._counts
+        self._numbers = torch.tensor([number for each in own for number in each])
+
+    def of(self, random: ItemRandom) -> dict[str, Tensor]:
+        """`tokens` of a caption of each clip, and `caption`, its number.
+
+        Args:
+            random: Of the epoch; its items are the clips' positions.
+        """
+        items = torch.tensor(random.items)
+        counts = self._counts[items]
+        drawn = (random.uniform("which caption").double() * counts).long().clamp(max=counts - 1)
+        chosen = self._numbers[self._first[items] + drawn]
+        return {"tokens": self._tokens[chosen], "caption": chosen}
