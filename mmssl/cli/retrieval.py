@@ -9,7 +9,7 @@ import typer
 
 ENCODER_HELP = (
     "`default` (trained, comes with the package), a checkpoint or the folder of a train stage, `timm:NAME[:stride=8][@FILE]`, "
-    "`lab`, `pixels`, `random:` and one of these, or `sum:0.7*lab+0.3*ENCODER`."
+    "`open_clip:MODEL:TAG_OR_FILE`, `lab`, `pixels`, `random:` and one of these, or `sum:0.7*lab+0.3*ENCODER`."
 )
 
 Encoder = Annotated[str, typer.Argument(help=ENCODER_HELP, show_default=False)]
@@ -59,23 +59,36 @@ def search(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder with an index, or a run's folder.", show_default=False)
     ],
-    query: Annotated[Path, typer.Argument(metavar="QUERY_FILE", help="An image or a video.", show_default=False)],
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUERY_FILE_OR_TEXT",
+            help="An image or a video; or a sentence, where the index was made with an encoder that knows text.",
+            show_default=False,
+        ),
+    ],
     k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
     encoder: Annotated[
         str | None, typer.Option(help="The encoder that made the index, where it has moved.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Print the nearest clips of an image or a video, best first: cosine similarity and id.
+    """Print the nearest clips of an image, a video or a sentence, best first: cosine similarity and id.
+
+    What is no file, and bears no suffix of one, is a sentence.
 
     Examples:
     - `mmssl search found/ query.jpg`
 
+    - `mmssl search found/ "a dog on a beach"`
+
     - `mmssl search runs/demo/index query.mp4 -k 5 --json`
     """
+    from mmssl.data.manifest import media_type_of
     from mmssl.stages.quick import search_folder
 
-    for name, score in search_folder(folder, query, k=k, encoder=encoder):
+    is_file = Path(query).exists() or media_type_of(query) is not None
+    for name, score in search_folder(folder, Path(query) if is_file else query, k=k, encoder=encoder):
         print(json.dumps({"id": name, "score": score}, ensure_ascii=False) if as_json else f"{score:.4f}  {name}")
 
 

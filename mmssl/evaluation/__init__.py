@@ -10,6 +10,7 @@ from mmssl.evaluation.few_labels import few_labels
 from mmssl.evaluation.few_shot import few_shot
 from mmssl.evaluation.fine_tune import fine_tune
 from mmssl.evaluation.frame_order import frame_order
+from mmssl.evaluation.image_text_retrieval import image_text_retrieval
 from mmssl.evaluation.keypoints import keypoints
 from mmssl.evaluation.knn import knn
 from mmssl.evaluation.linear_probe import linear_probe
@@ -29,6 +30,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "few_shot": few_shot,
     "fine_tune": fine_tune,
     "frame_order": frame_order,
+    "image_text_retrieval": image_text_retrieval,
     "keypoints": keypoints,
     "knn": knn,
     "linear_probe": linear_probe,
@@ -50,6 +52,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "few_shot": ("pixels", "random:"),
     "fine_tune": ("random:",),
     "frame_order": ("pixels", "random:"),
+    "image_text_retrieval": ("random:",),
     "keypoints": ("lab", "random:"),
     "knn": ("pixels", "random:"),
     "linear_probe": ("pixels", "random:"),
@@ -70,6 +73,7 @@ NEEDS: dict[str, str] = {
     "few_shot": "clips",
     "fine_tune": "clips",
     "frame_order": "clips",
+    "image_text_retrieval": "clips",
     "keypoints": "manifest",
     "knn": "clips",
     "linear_probe": "clips",

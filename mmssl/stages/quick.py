@@ -22,6 +22,7 @@ from mmssl.retrieval.index import RECORD, Index
 from mmssl.stages import STAGES
 from mmssl.stages.graph import read_graph
 from mmssl.stages.run import RUN_FILE, read_run, run
+from mmssl.zeroshot.class_embeddings import image_text_encoder
 
 
 def embed_manifest(
@@ -111,18 +112,19 @@ def evaluate_manifest(
         return read_rows(Path(scratch) / "evaluate" / ROWS)
 
 
-def search_folder(folder: Path, query: Path, *, k: int, encoder: str | None = None) -> list[tuple[str, float]]:
-    """The clips of an index nearest to an image or a video, with their cosine similarities, best first.
+def search_folder(folder: Path, query: Path | str, *, k: int, encoder: str | None = None) -> list[tuple[str, float]]:
+    """The clips of an index nearest to an image, a video or a sentence, with their cosine similarities, best first.
 
     Args:
         folder: With an index, or with one below it.
-        query: An image or a video, decoded as the index's own clips were, with one clip over its whole length.
+        query: The path of an image or a video, decoded as the index's own clips were, with one clip over its whole length;
+            or a sentence, for an encoder that knows text.
         k: How many.
         encoder: Reference of the encoder that made the index, where it is not where it was.
 
     Raises:
         StageError: If there is no index, or several, or the run that made it is not there.
-        CheckpointError: If the encoder cannot be loaded.
+        CheckpointError: If the encoder cannot be loaded, or knows no text where the query is a sentence.
         RetrievalError: If the encoder is not the one that made the index.
         MediaError: If the query cannot be read.
     """
@@ -139,8 +141,13 @@ def search_folder(folder: Path, query: Path, *, k: int, encoder: str | None = No
     recipe = read_run(root)["recipe"]
     loaded = load_encoder(encoder or _moved(index.encoder, root), seed=int(recipe.get("seed", 0)))
     index.expect_encoder(loaded.digest)
-    shape = _clip_settings(Recipe(recipe), found[0].relative_to(root).parts[0])
-    neighbors = index.search(_embedding(loaded, query, **shape).numpy(), k)
+    if isinstance(query, str):
+        with torch.inference_mode():
+            embedding = image_text_encoder(loaded).embed_texts([query]).float()
+    else:
+        shape = _clip_settings(Recipe(recipe), found[0].relative_to(root).parts[0])
+        embedding = _embedding(loaded, query, **shape)
+    neighbors = index.search(embedding.numpy(), k)
     return list(zip(neighbors.ids[0], map(float, neighbors.scores[0]), strict=True))
 
 

@@ -1,0 +1,135 @@
+"""Retrieval both ways between images and their captions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mmssl.errors import EvaluationError
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.retrieval import random_recall
+from mmssl.evaluation.subject import Subject
+from mmssl.models.image_text import ImageTextEncoder
+
+TEXTS_AT_ONCE = 256
+RULE = "right where any that belongs to the query is among the first k (any-hit); equal similarities count against it"
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """The scored images and the captions of all of them, each different caption once.
+
+    Args:
+        places: Of the images in the table.
+        texts: Different captions.
+        images: Of each pair of an image and a caption of its own, the image.
+        captions: Of each pair, the caption.
+    """
+
+    places: Tensor
+    texts: tuple[str, ...]
+    images: Tensor
+    captions: Tensor
+
+    def belongs(self) -> Bool[Tensor, "images texts"]:
+        """Whether each text belongs to each image."""
+        found = torch.zeros(len(self.places), len(self.texts), dtype=torch.bool)
+        found[self.images, self.captions] = True
+        return found
+
+
+def image_text_retrieval(subject: Subject, *, split: str = "test", ks: tuple[int, ...] = (1, 5, 10)) -> list[ReportRow]:
+    """Looks each caption's image up among all images of a split, and each image's captions among all captions.
+
+    Args:
+        subject: Its clips hold captions, and its encoder knows text.
+        split: That is scored; all clips where none is of it.
+        ks: For which k to give R@k.
+
+    Returns:
+        R@k and the median rank of the first right one, from text to image and from image to text, then what a random ranking
+        gives.
+
+    Raises:
+        EvaluationError: If the encoder knows no text, or there are no captions.
+
+    Source:
+        Hodosh, Young and Hockenmaier 2013, "Framing image description as a ranking task", 4.
+    """
+    if not ks or min(ks) < 1:
+        raise ValueError(f"ks must hold at least one number, each at least 1, got {ks}")
+    encoder = subject.encoder.encoder
+    if not isinstance(encoder, ImageTextEncoder):
+        raise EvaluationError(f"{subject.encoder.reference}: knows no text; give an encoder of images and text")
+    pairs, scored = _pairs(subject, split)
+    images = normalize(torch.from_numpy(subject.embeddings().embeddings[pairs.places.numpy()].copy()), dim=1)
+    similarity = images @ _text_embeddings(encoder.to(subject.device).eval(), pairs.texts).T
+    belongs = pairs.belongs()
+    rows = []
+    for name, scores, right in (("text to image", similarity.T, belongs.T), ("image to text", similarity, belongs)):
+        kept = right.any(1)
+        ranks = first_ranks(scores[kept], right[kept])
+        num_right = right[kept].sum(1).double()
+        num_ranked = torch.full_like(num_right, right.shape[1])
+        protocol = (
+            f"Each of {len(ranks)} {'captions' if name[0] == 't' else 'images'} of {scored} against all {right.shape[1]} "
+            f"{'images' if name[0] == 't' else 'different captions'} by cosine similarity; {RULE}."
+        )
+        values = {f"{name} R@{k}": float((ranks <= k).double().mean()) for k in ks}
+        values[f"{name} median rank"] = float(ranks.double().median())
+        chance = {f"{name} R@{k}": float(random_recall(num_right, num_ranked, k).mean()) for k in ks}
+        by_chance = "What a ranking in random order gives on average."
+        for who, found, said in ((None, values, protocol), ("chance", chance, by_chance)):
+            rows += [
+                subject.row(
+                    "image_text_retrieval",
+                    metric,
+                    value,
+                    split=scored,
+                    num_items=len(ranks),
+                    protocol=said,
+                    encoder=who,
+                )
+                for metric, value in found.items()
+            ]
+    return rows
+
+
+def first_ranks(
+    scores: Float[Tensor, "queries gallery"], right: Bool[Tensor, "queries gallery"]
+) -> Int[Tensor, " queries"]:
+    """Rank, from 1, of each query's best right one; what is wrong and equally good comes before it."""
+    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+    return 1 + ((scores >= best) & ~right).sum(1)
+
+
+def _pairs(subject: Subject, split: str) -> tuple[_Pairs, str]:
+    if subject.clips is None:
+        raise EvaluationError("image_text_retrieval needs clips, whose captions it reads; give `clips`")
+    items = subject.clips.items
+    places = [place for place, item in enumerate(items) if item.split == split and item.captions]
+    scored = split
+    if not places:
+        places, scored = [place for place, item in enumerate(items) if item.captions], "all"
+    if not places:
+        raise EvaluationError(f"none of {len(items)} clips has a caption; give the manifest captions")
+    numbers: dict[str, int] = {}
+    pairs = [
+        (row, numbers.setdefault(caption.lower(), len(numbers)))
+        for row, place in enumerate(places)
+        for caption in items[place].captions
+    ]
+    images, captions = torch.tensor(pairs).T
+    return _Pairs(torch.tensor(places), tuple(numbers), images, captions), scored
+
+
+def _text_embeddings(encoder: ImageTextEncoder, texts: Sequence[str]) -> Float[Tensor, "texts dim"]:
+    with torch.inference_mode():
+        parts = [
+            normalize(encoder.embed_texts(texts[start : start + TEXTS_AT_ONCE]).float().cpu(), dim=1)
+            for start in range(0, len(texts), TEXTS_AT_ONCE)
+        ]
+    return torch.cat(parts)
