@@ -130,8 +130,10 @@ def zeroshot(
         background=background or (),
         false_accepts=false_accepts,
         embeddings=embeddings,
-        title=f"{classes.stem}: {', '.join(inputs[:3])}{' ...' if len(inputs) > 3 else ''}",
-        command=shlex.join(["mmssl", *sys.argv[1:]]),
+        title=classes.stem,
+        command=shlex.join(
+            ["mmssl", "zeroshot", *sys.argv[sys.argv.index("zeroshot") + 1 if "zeroshot" in sys.argv else 1 :]]
+        ),
     )
     print(f"{result.num_items} items, {result.num_rejected} of them could not be read", file=sys.stderr)
     if result.threshold is not None:
