@@ -51,6 +51,19 @@ def test_the_loss_is_that_of_a_key_among_the_queue() -> None:
     assert_close(objective(BATCH)["loss"], torch.stack(terms).mean())
 
 
+def test_symmetric_adds_the_losses_of_both_ways_and_enqueues_both_views() -> None:
+    objective = moco(symmetric=True, queue_length=20, norm_groups=1).eval()
+    swapped = {"view_1": BATCH["view_2"], "view_2": BATCH["view_1"]}
+    output = objective(BATCH)
+    objective.symmetric = False
+    there, back = objective(BATCH), objective(swapped)
+    assert_close(output["loss"], there["loss"] + back["loss"])
+    assert_close(output["accuracy"], (there["accuracy"] + back["accuracy"]) / 2)
+    objective.after_step(output, progress=0.5)
+    keys = functional.normalize(torch.cat((there["keys"], back["keys"])), dim=1)
+    assert_close(objective.contrast.queue.keys[:12], keys)
+
+
 def test_the_key_encoder_moves_by_momentum_and_gets_no_gradient() -> None:
     objective = moco(momentum=0.75)
     output = objective(BATCH)
