@@ -41,7 +41,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument(
-        "names", nargs="*", help="of recipes in pipelines/image/cifar or of baselines; all where not given"
+        "--names",
+        nargs="*",
+        default=[],
+        help="of recipes in pipelines/image/cifar or of baselines; all where not given",
     )
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/results/objectives.jsonl"))
     parser.add_argument("--steps", type=int, default=200)
