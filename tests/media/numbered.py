@@ -1,6 +1,8 @@
 """Videos whose frames carry their own number, readable after lossy coding."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,6 +44,16 @@ def numbers_of(frames: Tensor) -> list[int]:
     return [number_of(frame) for frame in frames]
 
 
+@contextmanager
+def own_scheduling() -> Iterator[None]:
+    """Leaves the thread as it was scheduled: SVT-AV1's encoder, run as root, puts it above every other process."""
+    policy = os.sched_getscheduler(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+
+
 def write_numbered(
     path: Path,
     *,
@@ -58,7 +70,7 @@ def write_numbered(
     shift: int = 0,
 ) -> None:
     """Writes frames 0 .. num_frames - 1; `shift` is subtracted from all time stamps after encoding."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with own_scheduling(), av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.codec_context.time_base = time_base
