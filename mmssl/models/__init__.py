@@ -4,18 +4,23 @@ from collections.abc import Callable
 
 from mmssl.config import Choice
 from mmssl.models.colors import LabPatches, Pixels
+from mmssl.models.cpc_encoder import CPCEncoder
 from mmssl.models.encoder import Encoder
 from mmssl.models.open_clip_encoder import OpenClip
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
+from mmssl.models.spectral import MFCC, LogMel
 from mmssl.models.split_brain import SplitBrain
 from mmssl.models.timm_encoder import TimmEncoder
 from mmssl.models.towers import ImageTextTowers
 from mmssl.models.vit import VisionTransformer
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "cpc_encoder": CPCEncoder,
     "image_text": ImageTextTowers,
     "lab": LabPatches,
+    "log_mel": LogMel,
+    "mfcc": MFCC,
     "open_clip": OpenClip,
     "pixels": Pixels,
     "resnet18": ResNet18,

@@ -79,11 +79,12 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
     """Loads the encoder that a reference names.
 
     Args:
-        reference: A checkpoint folder, or the folder of a training stage that holds one; `lab` or `pixels`; `timm:NAME`
-            or `timm:NAME@FILE`; `open_clip:MODEL:TAG`, `open_clip:MODEL:FILE` or `open_clip:FOLDER`; `random:` and one of
-            these, or a name in ENCODERS, for its architecture with fresh weights. Settings follow a name after a colon:
-            `lab:stride=16`, `timm:resnet50:output_stride=8@FILE`. `half:` before a reference shows that encoder the image
-            at half its size, see `HalfSize`. `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see
+        reference: A checkpoint folder, or the folder of a training stage that holds one; `lab`, `pixels`, `mfcc` or
+            `log_mel`; `timm:NAME` or `timm:NAME@FILE`; `open_clip:MODEL:TAG`, `open_clip:MODEL:FILE` or
+            `open_clip:FOLDER`; `random:` and one of these, or a name in ENCODERS, for its architecture with fresh weights.
+            Settings follow a name after a colon: `lab:stride=16`, `mfcc:sample_rate=8000`,
+            `timm:resnet50:output_stride=8@FILE`. `half:` before a reference shows that encoder the image at half its
+            size, see `HalfSize`. `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see
             `WeightedSum`. `shipped` is what this package was trained to and carries along, `default` what
             `mmssl propagate` uses, see `DEFAULT_IS`.
         seed: Of fresh weights; global randomness stays as it was.

@@ -7,7 +7,7 @@ from typing import Any
 from mmssl.config import Spec
 from mmssl.errors import CheckpointError
 
-WEIGHTLESS = ("lab", "pixels")
+WEIGHTLESS = ("lab", "pixels", "mfcc", "log_mel")
 """Encoders that are code alone."""
 
 HALF = "half:"

@@ -15,6 +15,7 @@ from mmssl.models.image_input import ImageInput
 from mmssl.models.resnet import ResNet18
 from mmssl.models.timm_encoder import TimmEncoder
 from mmssl.models.weighted_sum import WeightedSum
+from tests.models.test_audio_encoders import SPECS as SOUND_SPECS
 
 SMALL_CLIP = {
     "embed_dim": 8,
@@ -54,7 +55,7 @@ def label(spec: dict) -> str:
 
 
 def test_every_encoder_is_tested() -> None:
-    assert {spec["name"] for spec in SPECS} == set(ENCODERS)
+    assert {spec["name"] for spec in (*SPECS, *SOUND_SPECS)} == set(ENCODERS)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=label)
