@@ -7,6 +7,7 @@ from mmssl.objectives.clip import CLIP
 from mmssl.objectives.colorization import Colorization
 from mmssl.objectives.context_encoder import ContextEncoder
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
+from mmssl.objectives.cpc import CPC
 from mmssl.objectives.denoising_autoencoder import DenoisingAutoencoder
 from mmssl.objectives.dense_contrastive import DenseContrastive
 from mmssl.objectives.dino import DINO
@@ -35,6 +36,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "colorization": Colorization,
     "context_encoder": ContextEncoder,
     "contrastive_random_walk": ContrastiveRandomWalk,
+    "cpc": CPC,
     "denoising_autoencoder": DenoisingAutoencoder,
     "dense_contrastive": DenseContrastive,
     "dino": DINO,

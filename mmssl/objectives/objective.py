@@ -34,8 +34,14 @@ class Objective(nn.Module):
     units: ClassVar[Mapping[str, str]] = {"loss": "nats", "accuracy": "share of right answers"}
     """Units of the scalars that `forward` gives, by name or by a word of it; the report's plots show them."""
 
-    looks_across_batch: ClassVar[bool] = False
+    numbers: ClassVar[str] = ""
+    """What the numbers at the end of scalars' names count, such as steps ahead; the report then draws the scalars over them."""
+
+    looks_across_batch: bool = False
     """Whether the loss of an item depends on the other items of its batch, so that micro-batches are not one batch."""
+
+    needs_groups: bool = False
+    """Whether batches carry `groups`, a number for each item's group, such as its speaker."""
 
     needs_labels: ClassVar[bool] = False
     """Whether batches carry `labels`, the number of each item's class, for a method that is not self-supervised."""

@@ -48,7 +48,7 @@ QUANTITIES = {
 
 
 def curves(
-    lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str], guesses: Mapping[str, float]
+    lines: Sequence[Mapping[str, Any]], *, units: Mapping[str, str], guesses: Mapping[str, float], numbers: str = ""
 ) -> list[LinePlot]:
     """A plot for each quantity that was written down, the loss first.
 
@@ -58,6 +58,7 @@ def curves(
         lines: Of `metrics.jsonl`.
         units: Of the objective's own numbers, see `Objective.units`.
         guesses: What guessing gives of them, see `Objective.guesses`.
+        numbers: What the numbers at the end of names count, see `Objective.numbers`; last values are drawn over them.
     """
     names = list(dict.fromkeys(["loss", *(name for line in lines for name in line if name not in NOT_CURVES)]))
     kinds = dict.fromkeys(re.sub(r"_\d+$", "", name) for name in names)
@@ -74,6 +75,12 @@ def curves(
     for kind, drawn in together.items():
         quantity = QUANTITIES.get(kind) or _own_quantity(kind, units)
         plots.append(LinePlot(quantity.title, STEPS, quantity.y_label, tuple(drawn), caption=quantity.caption))
+        numbered = [(int(match[1]), series.y[-1]) for series in drawn if (match := re.search(r" (\d+)$", series.name))]
+        if numbers and numbered:
+            x, y = zip(*sorted(numbered), strict=True)
+            over = [Series("at the end", tuple(map(float, x)), y)]
+            over += [Series("a guess", over[0].x, series.y[:1] * len(x)) for series in drawn if series.name == "a guess"][:1]
+            plots.append(LinePlot(f"{quantity.title} by {numbers}", numbers, quantity.y_label, tuple(over)))
     return [*plots[:1], *_probe_plots(lines), *plots[1:]]
 
 

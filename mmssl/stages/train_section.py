@@ -32,7 +32,7 @@ def write_train_section(
         ("passes over the clips", lines[-1]["epoch"] + 1),
         ("parameters of the encoder", sum(parameter.numel() for parameter in encoder.parameters())),
         ("parameters in all", sum(parameter.numel() for parameter in objective.parameters())),
-        ("pixels per cell", encoder.stride),
+        ("pixels per cell" if encoder.sample_rate is None else "samples per cell", encoder.stride),
         ("numbers in an embedding", encoder.dim),
         ("last loss", lines[-1]["loss"]),
     )
@@ -43,7 +43,7 @@ def write_train_section(
     blocks: tuple[Block, ...] = (
         Table(("what", "value"), facts),
         *_warnings(lines),
-        *curves(lines, units=objective.units, guesses=objective.guesses),
+        *curves(lines, units=objective.units, guesses=objective.guesses, numbers=objective.numbers),
         *_images(out, _previews(batch), title="What the objective sees"),
         *_images(out, pictures, title="What it makes of it"),
     )

@@ -45,6 +45,7 @@ class Batches:
         ranks: This process among the others; each takes its slice of every batch.
         labels: Whether batches carry `labels`: the place of each clip's label among all labels, in order of the alphabet.
         tokenize: Where batches carry captions: turns them into numbers, see `Captions`.
+        groups: Whether batches carry `groups`: a number for each clip's group.
 
     Raises:
         TrainingError: If labels or captions are wanted and a clip has none.
@@ -60,6 +61,7 @@ class Batches:
         ranks: Ranks,
         labels: bool = False,
         tokenize: Callable[[Sequence[str]], Tensor] | None = None,
+        groups: bool = False,
     ) -> None:
         self._source = source
         self._view = view
@@ -69,6 +71,7 @@ class Batches:
         self._order: tuple[int, list[int]] = (-1, [])
         self._labels = _numbered_labels(source) if labels else None
         self._captions = Captions(source, tokenize) if tokenize is not None else None
+        self._groups = _numbered([item.group for item in source.items]) if groups else None
 
     def indices(self, step: int) -> tuple[int, tuple[int, ...]]:
         """Epoch of a step and the positions of its whole batch, over all ranks."""
@@ -116,6 +119,8 @@ class Batches:
             batch["labels"] = self._labels[list(indices)]
         if self._captions is not None:
             batch |= self._captions.of(ItemRandom(self._seed, epoch, indices))
+        if self._groups is not None:
+            batch["groups"] = self._groups[list(indices)]
         if self._ranks.device.type == "cuda":
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
         return {name: tensor.to(self._ranks.device, non_blocking=True) for name, tensor in batch.items()}
@@ -123,11 +128,14 @@ class Batches:
 
 def _numbered_labels(source: ClipSource) -> Tensor:
     labels = [item.label for item in source.items]
-    names = sorted({label for label in labels if label is not None})
     if None in labels:
         raise TrainingError(
             f"the objective needs labels, and {labels.count(None)} of {len(labels)} clips have none; "
             "give the manifest labels, name splits that have them, or take an objective that needs none"
         )
-    numbers = {name: number for number, name in enumerate(names)}
-    return torch.tensor([numbers[label] for label in labels if label is not None])
+    return _numbered([label for label in labels if label is not None])
+
+
+def _numbered(names: Sequence[str]) -> Tensor:
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    return torch.tensor([numbers[name] for name in names])

@@ -130,6 +130,7 @@ class _Training:
             plan=plan,
             ranks=ranks,
             labels=objective.needs_labels,
+            groups=objective.needs_groups,
             tokenize=objective.tokenize if objective.needs_captions else None,
         )
         shapes = {name: list(value.shape) for name, value in objective.state_dict().items()}

@@ -14,6 +14,7 @@ from mmssl.views.patches import PatchesView
 from mmssl.views.pretext import CropView, RotationView
 from mmssl.views.separate_crops import SeparateCropsView
 from mmssl.views.simclr import SimCLRView
+from mmssl.views.sound import SoundView
 from mmssl.views.tiles import JigsawView, RelativePatchView
 from mmssl.views.time_contrast import TimeContrastView
 from mmssl.views.view import View
@@ -35,6 +36,7 @@ VIEWS: dict[str, Callable[..., View]] = {
     "rotation": RotationView,
     "separate_crops": SeparateCropsView,
     "simclr": SimCLRView,
+    "sound": SoundView,
     "time_contrast": TimeContrastView,
 }
 """Views by name in a recipe."""

@@ -20,8 +20,10 @@ PAIR: dict[str, Any] = {
     "text": {"name": "transformer", "dim": 16, "depth": 1, "num_heads": 2, "context": 8},
     "projection_dim": 16,
 }
+SOUND_ENCODER: dict[str, Any] = {"name": "cpc_encoder", "sample_rate": 8000, "code_dim": 16, "context_dim": 16}
 ENCODERS: dict[str, dict[str, Any]] = {
     "clip": PAIR,
+    "cpc": SOUND_ENCODER,
     "colorization": {**ENCODER, "input": "lightness"},
     "mae": {"name": "vit", "patch": 8, "dim": 32, "depth": 2, "num_heads": 2},
     "siglip": PAIR,
@@ -34,6 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "barlow_twins": {"projection_dim": 32},
     "byol": {"hidden_dim": 32, "projection_dim": 16},
     "context_encoder": {"critic_width": 8},
+    "cpc": {"num_steps": 3, "num_negatives": 8},
     "dino": {"num_prototypes": 64, "hidden_dim": 32, "bottleneck_dim": 16},
     "jigsaw": {"hidden_dim": 64, "num_permutations": 30},
     "mae": {"decoder_dim": 32, "decoder_depth": 1, "decoder_heads": 2},
@@ -54,6 +57,20 @@ def clips(num_clips: int, *, seed: int = 1) -> Tensor:
     return torch.stack([pictures.roll((3 * step, 2 * step), (-2, -1)) for step in range(6)], dim=1)
 
 
+def sound_clips(num_clips: int, *, seed: int = 1) -> Tensor:
+    """Tones of 8 kHz that rise, each from another pitch and at another pace, with silence at the end of some."""
+    draws = torch.rand(num_clips, 2, 1, 1, generator=torch.Generator().manual_seed(seed))
+    seconds = torch.arange(1600) / 8000
+    phase = 2 * torch.pi * seconds * (300 + 500 * draws[:, :1] + (3000 + 2000 * draws[:, 1:]) * seconds)
+    sounding = torch.arange(1600) < 1600 - 200 * (torch.arange(num_clips) % 3)[:, None, None, None]
+    return 0.3 * phase.sin() * sounding
+
+
+def clips_for(objective: Objective, num_clips: int, *, seed: int = 1) -> Tensor:
+    """What the objective's encoder takes."""
+    return (clips if objective.encoder.sample_rate is None else sound_clips)(num_clips, seed=seed)
+
+
 def make_objective(name: str, *, seed: int = 0) -> Objective:
     """An objective in the state that it starts from."""
     torch.manual_seed(seed)
@@ -65,13 +82,14 @@ def make_objective(name: str, *, seed: int = 0) -> Objective:
 def make_view(objective: Objective) -> View:
     """The objective's own view, of 32 pixels."""
     spec = objective.default_view
-    view: View = build({**spec, "size": 32, **VIEW_SETTINGS.get(spec["name"], {})}, VIEW_CHOICE)
+    size = {"size": 32} if objective.encoder.sample_rate is None else {}
+    view: View = build({**spec, **size, **VIEW_SETTINGS.get(spec["name"], {})}, VIEW_CHOICE)
     return view
 
 
 def make_batch(objective: Objective, *, num_clips: int = 4, seed: int = 1) -> Batch:
     """What the objective sees of the clips; two of each class where it needs labels."""
-    batch = make_view(objective)(clips(num_clips, seed=seed), ItemRandom(0, 0, range(num_clips)))
+    batch = make_view(objective)(clips_for(objective, num_clips, seed=seed), ItemRandom(0, 0, range(num_clips)))
     if objective.needs_captions:
         captions = [f"scene {number} of {seed}" for number in range(num_clips)]
         batch |= {"tokens": objective.tokenize(captions), "caption": torch.arange(num_clips)}

@@ -9,19 +9,23 @@ from torch import Tensor
 
 from mmssl.data.dataset import ClipItem
 from mmssl.objectives import OBJECTIVES
+from mmssl.objectives.objective import Objective
 from mmssl.training.distributed import joined_ranks
 from mmssl.training.loop import train
 from mmssl.training.settings import TrainSettings
-from tests.objectives.family import ENCODER, clips, make_objective, make_view
+from tests.objectives.family import ENCODER, clips_for, make_objective, make_view
 from tests.training.ranks import on_ranks
 
 NUM_CLIPS, BATCH_SIZE, NUM_STEPS = 12, 6, 5
 
 
 class MovingBlocks:
-    """The clips of the family's tests as a source."""
+    """The clips of the family's tests as a source, those that an objective takes."""
 
-    digest = "moving blocks"
+    def __init__(self, objective: Objective) -> None:
+        self.digest = "moving blocks"
+        self.sample_rate = objective.encoder.sample_rate
+        self._clips = clips_for(objective, NUM_CLIPS)
 
     @property
     def items(self) -> Sequence[ClipItem]:
@@ -31,7 +35,7 @@ class MovingBlocks:
         return NUM_CLIPS
 
     def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Tensor:
-        return clips(NUM_CLIPS)[list(indices)]
+        return self._clips[list(indices)]
 
 
 def train_all(out: Path) -> None:
@@ -42,7 +46,7 @@ def train_all(out: Path) -> None:
             train(
                 objective,
                 make_view(objective),
-                MovingBlocks(),
+                MovingBlocks(objective),
                 out=out / name,
                 settings=TrainSettings(
                     batch_size=BATCH_SIZE,

@@ -1,0 +1,90 @@
+"""Contrastive predictive coding: what will be heard some steps later is told from what is heard elsewhere."""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import nn
+
+from mmssl.errors import ConfigError
+from mmssl.functional.gather import gather_with_gradient, rank_offset, world_size
+from mmssl.functional.predictive_coding import draw_negatives, predictive_nce
+from mmssl.functional.random import ItemRandom
+from mmssl.models.cpc_encoder import CPCEncoder
+from mmssl.models.encoder import Encoder
+from mmssl.objectives.objective import Batch, Objective, Output
+
+
+class CPC(Objective):
+    """Predicts later codes of a window of sound from its context, a linear predictor for each number of steps ahead.
+
+    Args:
+        encoder: A `cpc_encoder`.
+        num_steps: How many steps of 10 ms ahead the furthest prediction is for.
+        num_negatives: Of each code.
+        negatives: Where they come from, each code of which is as likely: the same `window`; windows of the same `group` in the
+            batch, such as a speaker's; the whole `batch`, that of all processes.
+    """
+
+    default_view: ClassVar[dict[str, Any]] = {"name": "sound"}
+    numbers = "steps of 10 ms ahead"
+    source = "van den Oord et al. 2018, arXiv:1807.03748"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        num_steps: int = 12,
+        num_negatives: int = 128,
+        negatives: Literal["window", "group", "batch"] = "window",
+    ) -> None:
+        if not isinstance(encoder, CPCEncoder):
+            raise ConfigError(f"cpc trains a cpc_encoder, not {type(encoder).__name__}; set encoder: cpc_encoder")
+        if num_steps < 1 or num_negatives < 1:
+            raise ConfigError(f"num_steps {num_steps} and num_negatives {num_negatives} must be at least 1")
+        super().__init__(encoder)
+        self.num_steps = num_steps
+        self.num_negatives = num_negatives
+        self.negatives = negatives
+        self.looks_across_batch = negatives != "window"
+        self.needs_groups = negatives == "group"
+        self.predictors = nn.Linear(encoder.context_dim, num_steps * encoder.code_dim, bias=False)
+
+    @property
+    def guesses(self) -> dict[str, float]:
+        """The same for each number of steps: one of a code and its negatives."""
+        return {"accuracy_1": 1 / (1 + self.num_negatives)}
+
+    def forward(self, batch: Batch) -> Output:
+        """The loss of `sound`, whose negatives are drawn by the numbers of `draw`.
+
+        Returns:
+            Also `accuracy_1` and so on, by steps ahead: the share of predictions that find their code among its negatives.
+
+        Raises:
+            ConfigError: If windows are too short to predict anything.
+        """
+        sound, network = batch["sound"], self.encoder
+        assert isinstance(network, CPCEncoder)
+        codes = network.codes(sound)
+        num_items, num_times, dim = codes.shape
+        if num_times <= self.num_steps:
+            raise ConfigError(
+                f"windows of {num_times} codes are too short to predict {self.num_steps} steps ahead; decode longer windows or "
+                "lower num_steps"
+            )
+        predictions = self.predictors(network.contexts(codes)).reshape(num_items, num_times, self.num_steps, dim)
+        lengths = network.num_heard_cells(sound, num_times)
+        everyone, all_lengths, groups, offset = codes, lengths, torch.arange(num_items, device=codes.device), 0
+        if self.looks_across_batch:
+            groups = batch["groups"] if self.needs_groups else torch.zeros_like(groups)
+            if world_size() > 1:
+                everyone = gather_with_gradient(codes.flatten(1)).reshape(-1, num_times, dim)
+                facts = gather_with_gradient(torch.stack((lengths, groups), dim=1).double()).long()
+                all_lengths, groups = facts.unbind(1)
+                offset = rank_offset(num_items)
+        draws = ItemRandom(0, 0, batch["draw"].tolist()).uniform("negatives", (num_times, self.num_negatives))
+        places, usable = draw_negatives(draws.to(codes.device), all_lengths, groups, num_times=num_times, offset=offset)
+        negatives = everyone.flatten(0, 1)[places]
+        losses, accuracies = predictive_nce(predictions, codes, negatives, lengths, usable)
+        by_step = {f"accuracy_{step}": share for step, share in enumerate(accuracies.detach(), 1)}
+        return {"loss": losses.mean(), **by_step}
