@@ -13,6 +13,7 @@ from mmssl.evaluation.frame_order import frame_order
 from mmssl.evaluation.image_text_retrieval import image_text_retrieval
 from mmssl.evaluation.keypoints import keypoints
 from mmssl.evaluation.knn import knn
+from mmssl.evaluation.left_out import left_out
 from mmssl.evaluation.linear_probe import linear_probe
 from mmssl.evaluation.linear_probe_sgd import linear_probe_sgd
 from mmssl.evaluation.projection import projection
@@ -33,6 +34,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "image_text_retrieval": image_text_retrieval,
     "keypoints": keypoints,
     "knn": knn,
+    "left_out": left_out,
     "linear_probe": linear_probe,
     "linear_probe_sgd": linear_probe_sgd,
     "projection": projection,
@@ -55,6 +57,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "image_text_retrieval": ("random:",),
     "keypoints": ("lab", "random:"),
     "knn": ("pixels", "random:"),
+    "left_out": ("pixels", "random:"),
     "linear_probe": ("pixels", "random:"),
     "linear_probe_sgd": ("pixels", "random:"),
     "projection": ("pixels", "random:"),
@@ -64,6 +67,9 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "which_clip": ("pixels", "random:"),
 }
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""
+
+FOR_SOUND: dict[str, tuple[str, ...]] = {"pixels": ("mfcc", "log_mel")}
+"""What stands in for a baseline of pictures where the clips are sound, at the rate of the clips."""
 
 NEEDS: dict[str, str] = {
     "attention": "clips",
@@ -76,6 +82,7 @@ NEEDS: dict[str, str] = {
     "image_text_retrieval": "clips",
     "keypoints": "manifest",
     "knn": "clips",
+    "left_out": "clips",
     "linear_probe": "clips",
     "linear_probe_sgd": "clips",
     "projection": "clips",

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from mmssl.config import Spec, build, normalized
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, sample_rate_of
 from mmssl.data.manifest import Manifest
-from mmssl.evaluation import BASELINES, EVALUATION_CHOICE
+from mmssl.evaluation import BASELINES, EVALUATION_CHOICE, FOR_SOUND
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.files import atomic_file
@@ -62,9 +62,10 @@ def evaluate(
         CheckpointError: If an encoder cannot be loaded.
     """
     spec = normalized(evaluation)
+    sample_rate = None if clips is None else sample_rate_of(clips)
     wanted = dict.fromkeys(references, False)
     for baseline in BASELINES.get(str(spec.get("name")), ()) if baselines else ():
-        for reference in _baseline_references(baseline, references):
+        for reference in _baseline_references(baseline, references, sample_rate=sample_rate):
             wanted.setdefault(reference, True)
     rows: list[ReportRow] = []
     seen: set[str] = set()
@@ -113,9 +114,11 @@ def folder_name(name: str) -> str:
     return "".join(sign if sign.isalnum() or sign in ".-" else "_" for sign in name).strip("._") or "encoder"
 
 
-def _baseline_references(baseline: str, references: Sequence[str]) -> list[str]:
+def _baseline_references(baseline: str, references: Sequence[str], *, sample_rate: int | None) -> list[str]:
     """References of a baseline; `random:` gives one for each encoder that has trained weights."""
     if baseline != "random:":
-        return [baseline]
+        if sample_rate is None:
+            return [baseline]
+        return [f"{name}:sample_rate={sample_rate}" for name in FOR_SOUND.get(baseline, ())]
     fresh = (random_reference(reference) for reference in references)
     return [reference for reference in fresh if reference is not None]

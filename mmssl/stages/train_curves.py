@@ -79,7 +79,9 @@ def curves(
         if numbers and numbered:
             x, y = zip(*sorted(numbered), strict=True)
             over = [Series("at the end", tuple(map(float, x)), y)]
-            over += [Series("a guess", over[0].x, series.y[:1] * len(x)) for series in drawn if series.name == "a guess"][:1]
+            over += [
+                Series("a guess", over[0].x, series.y[:1] * len(x)) for series in drawn if series.name == "a guess"
+            ][:1]
             plots.append(LinePlot(f"{quantity.title} by {numbers}", numbers, quantity.y_label, tuple(over)))
     return [*plots[:1], *_probe_plots(lines), *plots[1:]]
 

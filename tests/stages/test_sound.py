@@ -11,6 +11,7 @@ import torch
 from mmssl.config import Recipe
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import StageError
+from mmssl.evaluation.evaluate import read_rows
 from mmssl.report.section import read_section
 from mmssl.stages.clips import opened_clips
 from mmssl.stages.run import run
@@ -76,3 +77,44 @@ def test_pictures_or_sound(extra: dict[str, object], tmp_path: Path) -> None:
     recipe = Recipe({"name": "a", "stages": {"clips": {"stage": "decode", "manifest": str(manifest), **extra}}})
     with pytest.raises(StageError, match="either size, to decode pictures, or sound"):
         run(recipe, out=tmp_path / "run", workers=1)
+
+
+def test_from_recordings_to_a_report(tmp_path: Path) -> None:
+    """Trained, embedded, indexed and scored as pictures are, with baselines for sound beside."""
+    manifest = write_recordings(tmp_path / "data")
+    stages = {
+        "clips": {"stage": "decode", "manifest": str(manifest), "sound": SOUND},
+        "cpc": {
+            "stage": "train",
+            "clips": "$clips",
+            "encoder": {"name": "cpc_encoder", "sample_rate": RATE, "code_dim": 8, "context_dim": 8},
+            "objective": {"name": "cpc", "num_steps": 4, "num_negatives": 4},
+            "training": {"batch_size": 4, "num_steps": 2, "log_every": 1, "device": "cpu"},
+        },
+        "embed": {"clips": "$clips", "encoders": ["$cpc"]},
+        "index": {"clips": "$clips", "embeddings": "$embed"},
+        "left_out": {
+            "stage": "evaluate",
+            "clips": "$clips",
+            "embeddings": "$embed",
+            "encoders": ["$cpc"],
+            "evaluation": {"name": "left_out", "per_class": [1], "l2s": [0.1]},
+        },
+    }
+    report = run(Recipe({"name": "a", "stages": stages}), out=tmp_path / "run", workers=1)
+    assert "Accuracy by steps of 10 ms ahead" in report.read_text()
+    assert list((tmp_path / "run" / "index" / "neighbors").glob("*.jpg"))
+    rows = read_rows(tmp_path / "run" / "left_out" / "rows.jsonl")
+    encoders = ["cpc", "mfcc:sample_rate=8000", "log_mel:sample_rate=8000", "random:cpc", "chance"]
+    assert sorted({row.encoder for row in rows}) == sorted(encoders)
+    assert {row.encoder: row.value for row in rows if row.metric == "top1"}["mfcc:sample_rate=8000"] == 1.0
+
+
+def test_an_encoder_of_another_rate_is_refused(tmp_path: Path) -> None:
+    manifest = write_recordings(tmp_path / "data", count=2)
+    stages = {
+        "clips": {"stage": "decode", "manifest": str(manifest), "sound": SOUND},
+        "embed": {"clips": "$clips", "encoders": ["mfcc"]},
+    }
+    with pytest.raises(StageError, match="takes sound of 16000 Hz, but the clips are sound of 8000 Hz"):
+        run(Recipe({"name": "a", "stages": stages}), out=tmp_path / "run", workers=1)

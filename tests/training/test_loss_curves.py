@@ -29,7 +29,9 @@ class MovingBlocks:
 
     @property
     def items(self) -> Sequence[ClipItem]:
-        return [ClipItem(f"r{i}#0", f"r{i}", str(i // 2), "train", f"r{i}", f"caption {i}", ()) for i in range(NUM_CLIPS)]
+        return [
+            ClipItem(f"r{i}#0", f"r{i}", str(i // 2), "train", f"r{i}", f"caption {i}", ()) for i in range(NUM_CLIPS)
+        ]
 
     def __len__(self) -> int:
         return NUM_CLIPS

@@ -1,0 +1,122 @@
+"""A linear classifier before speakers, cameras or places that it has not learnt from: each group left out in turn."""
+
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float
+
+from mmssl.errors import EvaluationError
+from mmssl.evaluation.classification import shown_tops, top_accuracy
+from mmssl.evaluation.labeled import LabeledSplits, balanced_part, labeled_splits
+from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe
+from mmssl.evaluation.report_row import ReportRow
+from mmssl.evaluation.subject import Subject
+from mmssl.retrieval.embeddings import EmbeddingTable
+from mmssl.retrieval.over_time import IN_WORDS, OverTime
+
+MAX_GROUPS = 20
+
+
+def left_out(
+    subject: Subject,
+    *,
+    per_class: tuple[int, ...] = (1, 5),
+    num_draws: int = 5,
+    l2s: tuple[float, ...] = L2S,
+    validation_share: float = 0.2,
+    over_time: OverTime = "mean",
+) -> list[ReportRow]:
+    """Classifies the clips of each group by logistic regression on frozen embeddings of all other groups' clips.
+
+    Args:
+        subject: Its clips, or a table of its embeddings; splits do not matter, clips without a label are left out.
+        per_class: Numbers of labels of each class to learn from, besides all there are.
+        num_draws: Choices of these few labels, over which their scores are means.
+        l2s: Penalties to choose from, on a part of the clips that are learnt from, kept apart by groups where classes have
+            clips of several groups there.
+        validation_share: That part.
+        over_time: What embeddings keep of a clip's frames, see `retrieval.over_time`.
+
+    Returns:
+        Mean over groups of the top-1, which weigh alike, from all labels and from few; each group's own is in the detail. Then
+        what guessing gives.
+
+    Raises:
+        EvaluationError: If labels are missing, or there are fewer than two groups or more than twenty.
+    """
+    check_probe_settings(l2s, validation_share)
+    if num_draws < 1 or min(per_class, default=1) < 1:
+        raise ValueError(f"num_draws and every per_class must be at least 1, got {num_draws} and {per_class}")
+    table = subject.embeddings(over_time)
+    groups = sorted({group for group, label in zip(table.groups, table.labels, strict=True) if label is not None})
+    if not 2 <= len(groups) <= MAX_GROUPS:
+        raise EvaluationError(
+            f"the labelled clips are of {len(groups)} group(s); this protocol leaves each out in turn and wants 2 to "
+            f"{MAX_GROUPS}, such as speakers; set the manifest's groups"
+        )
+    tasks = {group: _without(table, group) for group in groups}
+    accuracy = partial(_accuracy, subject, table, l2s=l2s, validation_share=validation_share)
+    scores = {"top1": {group: accuracy(task) for group, task in tasks.items()}}
+    for count in per_class:
+        scores[f"top1 from {count} a class"] = {
+            group: float(np.mean([accuracy(_few(table, task, count, draw)) for draw in range(num_draws)]))
+            for group, task in tasks.items()
+        }
+    num_items = sum(len(task.test) for task in tasks.values())
+    protocol = (
+        f"Logistic regression (L-BFGS) on frozen, standardised embeddings of the clips of all groups but one, scored on that "
+        f"one's, each of {len(groups)} groups in turn; the mean over groups; L2 penalty of {', '.join(f'{l2:g}' for l2 in l2s)}, "
+        f"chosen each time on a part of the clips that are learnt from; from few labels, the mean over {num_draws} choices "
+        f"of them; a clip's embedding is {IN_WORDS[table.over_time]}."
+    )
+    rows = [
+        subject.row(
+            "left_out",
+            metric,
+            float(np.mean(list(found.values()))),
+            split="each group",
+            num_items=num_items,
+            protocol=protocol,
+            detail={"sequences": found},
+        )
+        for metric, found in scores.items()
+    ]
+    num_classes = max(len(task.classes) for task in tasks.values())
+    guess = f"A guess among {num_classes} classes with equal odds."
+    chance = [
+        subject.row(
+            "left_out",
+            metric,
+            1 / num_classes,
+            split="each group",
+            num_items=num_items,
+            protocol=guess,
+            encoder="chance",
+        )
+        for metric in scores
+    ]
+    return [*rows, *chance]
+
+
+def _without(table: EmbeddingTable, group: str) -> LabeledSplits:
+    """Learning from all groups but one, which is scored."""
+    splits = ["test" if of == group else "train" for of in table.groups]
+    return labeled_splits(table.labels, splits, table.groups, train_split="train", test_split="test")
+
+
+def _few(table: EmbeddingTable, task: LabeledSplits, per_class: int, draw: int) -> LabeledSplits:
+    ids = [table.ids[place] for place in task.train]
+    return task.trained_on(balanced_part(task.train_classes, ids, per_class=per_class, seed=draw))
+
+
+def _accuracy(
+    subject: Subject,
+    table: EmbeddingTable,
+    task: LabeledSplits,
+    *,
+    l2s: tuple[float, ...],
+    validation_share: float,
+) -> float:
+    probe = fit_probe(table, task, l2s=l2s, validation_share=validation_share, seed=subject.seed, device=subject.device)
+    scores: Float[np.ndarray, "test classes"] = probe.scores(table.embeddings[task.test])
+    return top_accuracy(scores, task.test_classes, shown_tops(len(task.classes))[0])
