@@ -241,8 +241,8 @@ def _channels(group: Group, source: VideoFile, encode: FeatureSource, preset: Pr
 
 def _carry(carriers: Sequence[Carrier], out: Path, num_frames: int) -> int:
     """Does the segments that are not done yet; returns the number of their frames."""
-    for folder in (out, out / "segments", out / "masks"):
-        remove_partial(folder)
+    for place in (out, out / "segments", out / "masks", *out.glob("soft_masks/*")):
+        remove_partial(place)
     clear(out, {file for carrier in carriers for file in carrier.files()}, num_frames)
     for folder in ("masks", "segments"):
         (out / folder).mkdir(parents=True, exist_ok=True)
