@@ -77,6 +77,7 @@ def attention(
             protocol=f"Entropy of the class token's attention over the {maps.shape[2] * maps.shape[3]} cells of the last "
             f"block, mean over {maps.shape[1]} heads and {len(images)} images, as a share of even attention's; a picture, "
             f"not a measure of quality.",
+            is_score=False,
         )
     ]
 

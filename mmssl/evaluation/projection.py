@@ -69,6 +69,7 @@ def projection(
             num_items=len(drawn),
             protocol=f"Share of the variance of {len(drawn)} L2-normalised embeddings that their first two principal "
             "components show; a picture, not a measure of quality.",
+            is_score=False,
         )
     ]
 

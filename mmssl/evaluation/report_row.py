@@ -23,6 +23,7 @@ class ReportRow:
         code_version: Version of this package.
         baseline: Whether the row is a baseline that stands beside a score.
         detail: Further facts, such as values per sequence.
+        is_score: Whether a higher value speaks for the encoder; what merely describes a picture of it is not ranked.
     """
 
     run: str
@@ -39,6 +40,7 @@ class ReportRow:
     code_version: str
     baseline: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
+    is_score: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain JSON values."""

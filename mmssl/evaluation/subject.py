@@ -90,6 +90,7 @@ class Subject:
         protocol: str,
         encoder: str | None = None,
         detail: Mapping[str, Any] | None = None,
+        is_score: bool = True,
     ) -> ReportRow:
         """A report row about this subject.
 
@@ -102,6 +103,7 @@ class Subject:
             protocol: One sentence.
             encoder: Name of a baseline that the evaluation itself computed, such as `chance`; None for the encoder.
             detail: Further facts.
+            is_score: Whether a higher value speaks for the encoder.
         """
         return ReportRow(
             run=self.run,
@@ -118,4 +120,5 @@ class Subject:
             code_version=mmssl.__version__,
             baseline=self.baseline or encoder is not None,
             detail=dict(detail or {}),
+            is_score=is_score,
         )

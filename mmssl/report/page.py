@@ -15,7 +15,7 @@ from mmssl.errors import StageError
 from mmssl.files import atomic_file
 from mmssl.report.assets import Assets
 from mmssl.report.plots import line_plot_svg
-from mmssl.report.scores import score_tables, shown
+from mmssl.report.scores import ScoreTable, score_tables, shown
 from mmssl.report.section import Block, Damaged, LinePlot, Rejects, Scores, Table
 from mmssl.report.stages import StageView, read_json, stage_views
 
@@ -56,7 +56,7 @@ def write_report(run_folder: Path) -> Path:
         stages=stages,
         seconds=sum((stage.seconds or 0.0 for stage in stages), 0.0),
         slowest=max((stage.seconds or 0.0 for stage in stages), default=0.0),
-        score_tables=score_tables([row for block in blocks if isinstance(block, Scores) for row in block.rows]),
+        headlines=[table for table in _score_tables(blocks) if table.ranked],
         num_rejects=sum(len(block.rejects) for block in blocks if isinstance(block, Rejects)),
         embed=Assets(run_folder).embed,
         draw=draw,
@@ -67,6 +67,11 @@ def write_report(run_folder: Path) -> Path:
     with atomic_file(run_folder / REPORT) as partial:
         partial.write_text(text.lstrip(), encoding="utf-8")
     return run_folder / REPORT
+
+
+def _score_tables(blocks: Sequence[Block | Damaged]) -> list[ScoreTable]:
+    """The scores of all stages."""
+    return score_tables([row for block in blocks if isinstance(block, Scores) for row in block.rows])
 
 
 def _versions(run: Mapping[str, Any], stages: Sequence[StageView]) -> dict[str, str]:

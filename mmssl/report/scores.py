@@ -46,6 +46,11 @@ class ScoreTable:
     lines: tuple[Line, ...]
 
     @property
+    def ranked(self) -> bool:
+        """Whether a higher main value is better."""
+        return all(line.cells[0].is_score for line in self.lines if line.cells[0] is not None)
+
+    @property
     def best(self) -> Line | None:
         """The encoder, no baseline, with the highest main score."""
         return _highest([line for line in self.lines if not line.baseline])
@@ -62,8 +67,8 @@ class ScoreTable:
 
     @property
     def highest(self) -> float | None:
-        """The highest main score; of other metrics, such as seconds, the lowest may be the best."""
-        return max((line.main for line in self.lines if line.main is not None), default=None)
+        """The highest main score, if it is one; of other metrics, such as seconds, the lowest may be the best."""
+        return max((line.main for line in self.lines if line.main is not None and self.ranked), default=None)
 
     @property
     def sequences(self) -> dict[str, tuple[float | None, ...]]:

@@ -50,6 +50,7 @@ def test_both_pictures_are_drawn_and_the_same_each_time(tmp_path: Path) -> None:
         (row,) = projection(subject_of(table, out=out))
     assert 0 < row.value < 1
     assert row.num_items == 50
+    assert not row.is_score
     for name in ("pca.png", "tsne.png"):
         assert min(read_image(files[0] / name).shape[1:]) > 300
         assert (files[0] / name).read_bytes() == (files[1] / name).read_bytes()

@@ -1,6 +1,7 @@
 """The page holds everything it shows, escapes what users wrote, and outlives missing and damaged files."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from mmssl.errors import StageError
 from mmssl.report import assets
 from mmssl.report.page import anchor, cell, duration, numeric_columns, write_report
-from mmssl.report.section import Images, Picture, Reject, Rejects, Section, Table, Text, Video, write_section
+from mmssl.report.section import Images, Picture, Reject, Rejects, Scores, Section, Table, Text, Video, write_section
+from tests.report.conftest import row
 
 SCRIPT = "<script>alert('hi')</script>"
 
@@ -80,6 +82,16 @@ def test_page_shows_scores_beside_baselines(page: str) -> None:
     assert "propagation on demo, J&F 0.634 tracker 8 items -0.026 against lab (0.660)" in text
     assert "random:simclr baseline 0.406 0.426 0.376 0.346 96" in text
     assert "exp(similarity / 0.07)" in text
+
+
+def test_what_only_describes_a_picture_is_no_headline(tmp_path: Path) -> None:
+    fact = row("tracker", "knn", "variance", 0.634)
+    page = one_stage(tmp_path / "run", Scores((replace(fact, is_score=False), replace(fact, metric="mean"))))
+    text = " ".join(Tags(page).text.split())
+    assert "tracker 0.634 0.634" in text
+    assert "The best encoder" not in text
+    assert 'class="bar' not in page
+    assert "number best" not in page
 
 
 def test_page_says_what_ran_and_how_to_repeat_it(page: str) -> None:

@@ -50,6 +50,14 @@ def test_best_is_never_a_baseline() -> None:
     assert knn.num_items == 8
 
 
+def test_what_only_describes_a_picture_is_not_ranked() -> None:
+    fact = replace(ROW, evaluation="projection", metric="variance in the plane", is_score=False)
+    (table,) = score_tables([fact, replace(fact, encoder="pixels", value=0.3, baseline=True)])
+    assert not table.ranked
+    assert table.highest is None
+    assert "| tracker | 0.634 |" in markdown_table([fact])
+
+
 def test_rows_of_one_encoder_as_score_and_as_baseline_stay_apart() -> None:
     (table,) = score_tables([replace(ROW, value=0.9), replace(ROW, value=0.1, baseline=True)])
     assert [(line.baseline, line.main) for line in table.lines] == [(False, 0.9), (True, 0.1)]
