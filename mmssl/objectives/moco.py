@@ -17,7 +17,77 @@ from mmssl.models.teacher import Teacher
 from mmssl.objectives.objective import Batch, Objective, Output
 
 
-class MoCoV1(Objective):
+class _MomentumContrast(Objective):
+    """The body of both: head, key encoder, queue and loss. Groups the BatchNorm of the encoder it is given.
+
+    Args:
+        encoder: See `Objective`.
+        head: From the encoder's embeddings to the compared vectors.
+        projection_dim: Length of the compared vectors.
+        temperature: See `MoCoV2`, like all that follow.
+        queue_length: Of keys.
+        momentum: Of the key encoder.
+        norm_groups: Of queries and of keys.
+        symmetric: Whether both views ask.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: MLP,
+        *,
+        projection_dim: int,
+        temperature: float,
+        queue_length: int,
+        momentum: float,
+        norm_groups: int,
+        symmetric: bool = False,
+    ) -> None:
+        super().__init__(encoder)
+        self.head = head
+        self.temperature = temperature
+        self.momentum = momentum
+        self.symmetric = symmetric
+        self.teacher = Teacher(nn.Sequential(encoder, head))
+        self.queue = KeyQueue(queue_length, projection_dim)
+        group_batchnorm(encoder, norm_groups, interleaved=False)
+        group_batchnorm(self.teacher, norm_groups, interleaved=True)
+
+    def forward(self, batch: Batch) -> Output:
+        """The loss of `view_1` as queries and `view_2` as keys, and the other way where `symmetric`.
+
+        Also `accuracy`, the share of keys that were found; the keys go into the queue only after the step.
+        """
+        output = self._found(batch["view_1"], batch["view_2"])
+        if not self.symmetric:
+            return output
+        back = self._found(batch["view_2"], batch["view_1"])
+        return {
+            "loss": output["loss"] + back["loss"],
+            "accuracy": (output["accuracy"] + back["accuracy"]) / 2,
+            "keys": output["keys"],
+            "keys_back": back["keys"],
+        }
+
+    @torch.no_grad()
+    def after_step(self, output: Output, *, progress: float) -> None:
+        """Enqueues the keys of all processes; moves the key encoder towards the query encoder."""
+        for name in ("keys", "keys_back"):
+            if name in output:
+                self.queue.enqueue(gather_with_gradient(output[name]))
+        self.teacher.follow(nn.Sequential(self.encoder, self.head), momentum=self.momentum)
+
+    def _found(
+        self, asked: Float[Tensor, "batch 3 height width"], sought: Float[Tensor, "batch 3 height width"]
+    ) -> Output:
+        queries, keys = self.head(self.encoder(asked)), self.teacher(sought)
+        logits = moco_logits(queries, keys, self.queue.keys, temperature=self.temperature)
+        loss = functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+        found = (logits.detach().argmax(1) == 0).float().mean()
+        return {"loss": loss, "accuracy": found, "keys": keys}
+
+
+class MoCoV1(_MomentumContrast):
     """Momentum contrast with a linear head.
 
     Args:
@@ -43,29 +113,18 @@ class MoCoV1(Objective):
         momentum: float = 0.999,
         norm_groups: int = 8,
     ) -> None:
-        super().__init__(encoder)
-        self.head = MLP([encoder.dim, projection_dim])
-        self.contrast = _MomentumContrast(
+        super().__init__(
             encoder,
-            self.head,
-            dim=projection_dim,
+            MLP([encoder.dim, projection_dim]),
+            projection_dim=projection_dim,
             temperature=temperature,
             queue_length=queue_length,
             momentum=momentum,
             norm_groups=norm_groups,
         )
 
-    def forward(self, batch: Batch) -> Output:
-        """The loss of `view_1` as queries and `view_2` as keys; also `accuracy`, the share of keys that were found."""
-        output: Output = self.contrast(self.head(self.encoder(batch["view_1"])), batch["view_2"])
-        return output
 
-    def after_step(self, output: Output, *, progress: float) -> None:
-        """Enqueues the keys of all processes; moves the key encoder."""
-        self.contrast.move(self.encoder, self.head, output["keys"])
-
-
-class MoCoV2(Objective):
+class MoCoV2(_MomentumContrast):
     """Momentum contrast with a head of two layers; stronger views and a higher temperature are what else v2 changes.
 
     Args:
@@ -95,79 +154,13 @@ class MoCoV2(Objective):
         norm_groups: int = 8,
         symmetric: bool = False,
     ) -> None:
-        super().__init__(encoder)
-        self.symmetric = symmetric
-        self.head = MLP([encoder.dim, hidden_dim or encoder.dim, projection_dim], batchnorm=False)
-        self.contrast = _MomentumContrast(
+        super().__init__(
             encoder,
-            self.head,
-            dim=projection_dim,
+            MLP([encoder.dim, hidden_dim or encoder.dim, projection_dim], batchnorm=False),
+            projection_dim=projection_dim,
             temperature=temperature,
             queue_length=queue_length,
             momentum=momentum,
             norm_groups=norm_groups,
+            symmetric=symmetric,
         )
-
-    def forward(self, batch: Batch) -> Output:
-        """The loss of `view_1` as queries and `view_2` as keys, and the other way where `symmetric`; also `accuracy`."""
-        output = self._found(batch["view_1"], batch["view_2"])
-        if not self.symmetric:
-            return output
-        back = self._found(batch["view_2"], batch["view_1"])
-        return {
-            "loss": output["loss"] + back["loss"],
-            "accuracy": (output["accuracy"] + back["accuracy"]) / 2,
-            "keys": output["keys"],
-            "keys_back": back["keys"],
-        }
-
-    def after_step(self, output: Output, *, progress: float) -> None:
-        """Enqueues the keys of all processes; moves the key encoder."""
-        keys = [output[name] for name in ("keys", "keys_back") if name in output]
-        self.contrast.move(self.encoder, self.head, *keys)
-
-    def _found(
-        self, asked: Float[Tensor, "batch 3 height width"], sought: Float[Tensor, "batch 3 height width"]
-    ) -> Output:
-        output: Output = self.contrast(self.head(self.encoder(asked)), sought)
-        return output
-
-
-class _MomentumContrast(nn.Module):
-    """The part that both share: key encoder, queue and loss. Groups the BatchNorm of the encoder it is given."""
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        head: nn.Module,
-        *,
-        dim: int,
-        temperature: float,
-        queue_length: int,
-        momentum: float,
-        norm_groups: int,
-    ) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.momentum = momentum
-        self.teacher = Teacher(nn.Sequential(encoder, head))
-        self.queue = KeyQueue(queue_length, dim)
-        group_batchnorm(encoder, norm_groups, interleaved=False)
-        group_batchnorm(self.teacher, norm_groups, interleaved=True)
-
-    def forward(
-        self, queries: Float[Tensor, "batch dim"], images: Float[Tensor, "batch 3 height width"]
-    ) -> dict[str, Tensor]:
-        """The loss of queries whose keys are made of images; the keys go into the queue only after the step."""
-        keys = self.teacher(images)
-        logits = moco_logits(queries, keys, self.queue.keys, temperature=self.temperature)
-        loss = functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
-        found = (logits.detach().argmax(1) == 0).float().mean()
-        return {"loss": loss, "accuracy": found, "keys": keys}
-
-    def move(self, encoder: Encoder, head: nn.Module, *keys: Float[Tensor, "batch dim"]) -> None:
-        """Enqueues the keys of all processes and moves the key encoder towards the query encoder."""
-        with torch.no_grad():
-            for some in keys:
-                self.queue.enqueue(gather_with_gradient(some))
-        self.teacher.follow(nn.Sequential(encoder, head), momentum=self.momentum)

@@ -92,7 +92,7 @@ def moco_v2(objective: MoCoV2) -> Counterpart:
     student = nn.Sequential(copy.deepcopy(objective.encoder), head)
     teacher = teacher_of(student)
     criterion = NTXentLoss(temperature=0.2, memory_bank_size=(32, 4))
-    criterion.memory_bank.bank = objective.contrast.queue.keys.clone()
+    criterion.memory_bank.bank = objective.queue.keys.clone()
     criterion.memory_bank.bank_ptr = torch.zeros(1, dtype=torch.int64)
 
     def step(batch: Batch, _: int) -> Tensor:
