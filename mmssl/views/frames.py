@@ -1,7 +1,7 @@
 """Frames of a clip, in order, through one crop or crops near each other: for objectives that compare moments of a video."""
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mmssl.errors import ConfigError
@@ -88,10 +88,9 @@ class FramesView:
             )
         start = (random.uniform("start") * (available - span + 1)).long()
         positions = (start + span - 1)[:, None] - before_target
-        frames = clips[torch.arange(len(clips))[:, None], positions]
         boxes = random_boxes(random, "crop", height=height, width=width, scale=self.scale)
         flip = random.uniform("flip") < self.flip_probability
-        frames = self._cut(frames, boxes, flip, random)
+        frames = self._cut(clips, positions, boxes, flip, random)
         batch = {"frames": frames, "chance": random.uniform("chance", (frames.shape[1],))}
         if self.patterns is not None:
             shares, visible = self.patterns
@@ -113,13 +112,18 @@ class FramesView:
         return batch
 
     def _cut(
-        self, frames: UInt8[Tensor, "items frames 3 height width"], boxes: Tensor, flip: Tensor, random: ItemRandom
+        self,
+        clips: UInt8[Tensor, "items clip_frames 3 height width"],
+        positions: Int[Tensor, "items frames"],
+        boxes: Int[Tensor, "items 4"],
+        flip: Bool[Tensor, " items"],
+        random: ItemRandom,
     ) -> Float[Tensor, "items frames 3 size size"]:
         """The target through its box, and each reference through its own where it has one."""
         if self.reference_zoom == 1 and self.reference_shift == 0:
-            return cut(frames, boxes, size=self.size, flip=flip)
-        height, width = frames.shape[-2:]
-        last = frames.shape[1] - 1
+            return cut(clips, boxes, size=self.size, flip=flip, chosen=positions)
+        height, width = clips.shape[-2:]
+        last = positions.shape[1] - 1
         cuts = []
         for place in range(last + 1):
             moved = boxes
@@ -133,7 +137,7 @@ class FramesView:
                     zoom=self.reference_zoom,
                     shift=self.reference_shift,
                 )
-            cuts.append(cut(frames[:, place : place + 1], moved, size=self.size, flip=flip))
+            cuts.append(cut(clips, moved, size=self.size, flip=flip, chosen=positions[:, place : place + 1]))
         return torch.cat(cuts, dim=1)
 
     def _before_target(self, random: ItemRandom) -> Int[Tensor, "items frames"]:
