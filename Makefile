@@ -35,7 +35,7 @@ weights: setup ## Train the weights that ship; MMSSL_DATA/videos holds the clips
 	@test -n "$$MMSSL_DATA" || { echo "set MMSSL_DATA to the folder that holds videos/"; exit 2; }
 	@mkdir -p data
 	$(BIN)/python datasets/free_video.py "$$MMSSL_DATA/videos" -o data/free_video.jsonl
-	$(BIN)/mmssl run pipelines/video/colorization.yaml clips.manifest=data/free_video.jsonl --out runs/weights
+	OMP_NUM_THREADS=1 $(BIN)/mmssl run pipelines/video/colorization.yaml clips.manifest=data/free_video.jsonl --out runs/weights
 	$(BIN)/python tools/ship_weights.py runs/weights/colorization --manifest data/free_video.jsonl \
 		--recipe pipelines/video/colorization.yaml --rows docs/results/davis.jsonl
 
