@@ -47,3 +47,7 @@ class RetrievalError(MmsslError):
 
 class EvaluationError(MmsslError):
     """A protocol cannot score what it was given: no labels, a group in two splits, nothing to compare with."""
+
+
+class MmsslWarning(UserWarning):
+    """Base of the warnings that the package gives: the work goes on, and something in it is not what one might expect."""

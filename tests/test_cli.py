@@ -70,6 +70,23 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+def test_a_warning_is_one_line_without_the_place_in_the_code() -> None:
+    script = """
+import warnings
+from mmssl.cli import main
+from mmssl.errors import MmsslWarning
+try:
+    main("--version")
+except SystemExit:
+    warnings.warn("labels are left out", MmsslWarning)
+    warnings.warn("of another package", UserWarning)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stderr.splitlines()[0] == "warning: labels are left out"
+    assert "UserWarning: of another package" in done.stderr.splitlines()[1]
+
+
 def test_wrong_usage_is_exit_2() -> None:
     done = mmssl("rnu")
     assert done.returncode == 2

@@ -4,14 +4,15 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 """
 
 import sys
-from typing import Annotated, Any
+import warnings
+from typing import Annotated, Any, TextIO
 
 import typer
 import typer.core
 
 from mmssl import __version__
 from mmssl.cli import manifest, pipeline, propagation, retrieval, zeroshot
-from mmssl.errors import MmsslError
+from mmssl.errors import MmsslError, MmsslWarning
 from mmssl.memory import keep_freed_memory
 
 EXIT_BAD_INPUT = 2
@@ -88,6 +89,22 @@ def options(
     """
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """The package's own warnings as one line, without the place in the code; all others as Python shows them."""
+    if issubclass(category, MmsslWarning):
+        text = f"warning: {message}\n"
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
+
+
 def main(*arguments: str) -> None:
     """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted.
 
@@ -95,4 +112,5 @@ def main(*arguments: str) -> None:
         arguments: In place of those this process was called with.
     """
     keep_freed_memory()
+    warnings.showwarning = _show_warning
     app(arguments or None, prog_name="mmssl")

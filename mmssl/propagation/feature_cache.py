@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mmssl.errors import CheckpointError
+from mmssl.errors import CheckpointError, MmsslWarning
 from mmssl.files import atomic_file, remove_partial
 from mmssl.media.video import VideoFile
 from mmssl.progress import Progress
@@ -23,7 +23,7 @@ QUEUE_FRAMES = 8
 """Decoded frames that may wait for the encoder."""
 
 
-class CacheWarning(UserWarning):
+class CacheWarning(MmsslWarning):
     """A file of features cannot be used; its frames are encoded again."""
 
 

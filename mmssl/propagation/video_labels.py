@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from mmssl.errors import LabelError
+from mmssl.errors import LabelError, MmsslWarning
 
 Kind = Literal["mask", "box", "keypoints", "point"]
 KINDS: tuple[Kind, ...] = ("mask", "box", "keypoints", "point")
@@ -22,7 +22,7 @@ POINT_NAME = "point"
 IndexMask = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
 
-class LabelWarning(UserWarning):
+class LabelWarning(MmsslWarning):
     """Something in labels is left out because the format or the data model cannot hold it."""
 
 
