@@ -15,6 +15,7 @@ from mmssl.functional.projection import principal_components
 from mmssl.media.image import read_image
 from mmssl.models.attention import class_attention, has_attention
 from mmssl.models.loading import LoadedEncoder, load_encoder
+from mmssl.models.open_clip_encoder import OpenClip
 from mmssl.models.timm_encoder import TimmEncoder
 from tests.evaluation.toys import ColorClips, noisy_table, small_encoder, subject_of
 
@@ -77,6 +78,22 @@ def test_attention_is_what_the_block_computes(vit: TimmEncoder) -> None:
             part = slice(64 * head, 64 * head + 64)
             scores = torch.stack([query[0, part] @ row / 8 for row in key[:, part]])
             torch.testing.assert_close(maps[item, head].flatten(), scores.softmax(0)[1:], atol=1e-5, rtol=1e-4)
+
+
+def test_attention_of_open_clip_is_what_its_block_computes() -> None:
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "layers": 2, "width": 16, "head_width": 8, "patch_size": 8}
+    text = {"context_length": 12, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1}
+    encoder = OpenClip(config={"embed_dim": 8, "vision_cfg": vision, "text_cfg": text}).eval()
+    images = torch.rand(2, 3, 32, 48)
+    maps = class_attention(encoder, images)
+    block = encoder.model.visual.transformer.resblocks[-1]
+    tokens: list[torch.Tensor] = []
+    hook = block.ln_1.register_forward_hook(lambda module, given, out: tokens.append(out))
+    encoder(images)
+    hook.remove()
+    _, weights = block.attn(tokens[0], tokens[0], tokens[0], average_attn_weights=False)
+    torch.testing.assert_close(maps, weights[:, :, 0, 1:].unflatten(2, (4, 4)))
 
 
 def test_attention_picture(vit: TimmEncoder, tmp_path: Path) -> None:
