@@ -217,8 +217,9 @@ def bind(
             faults.append(Fault((*path, name), message))
             continue
         hint = hints.get(name, Any)
-        if is_dataclass(hint) and isinstance(value, dict):
-            values[name], nested = _made(hint, value, path=(*path, name))
+        kind = _dataclass_of(hint)
+        if kind is not None and isinstance(value, dict):
+            values[name], nested = _made(kind, value, path=(*path, name))
             faults += nested
             continue
         nested = [
@@ -236,6 +237,13 @@ def bind(
         if parameter.default is parameter.empty and name not in settings:
             faults.append(Fault((*path, name), "is missing and has no default"))
     return values, faults
+
+
+def _dataclass_of(hint: Any) -> Any:
+    """The dataclass that an annotation asks for, be it as an alternative to None; None where it asks for something else."""
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType] if union else [hint]
+    return kinds[0] if len(kinds) == 1 and is_dataclass(kinds[0]) else None
 
 
 def _made(kind: Any, settings: Mapping[str, Any], *, path: KeyPath) -> tuple[Any, list[Fault]]:
