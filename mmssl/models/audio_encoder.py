@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmssl.functional.sound_effects import sound_lengths
 from mmssl.models.encoder import Encoder
 
 Pool = Literal["mean", "mean_std"]
@@ -55,9 +56,3 @@ class AudioEncoder(Encoder):
         """Which cells these are."""
         lengths = self.num_heard_cells(sound, num_cells)
         return torch.arange(num_cells, device=sound.device) < lengths[:, None]
-
-
-def sound_lengths(sound: Float[Tensor, "batch 1 samples"]) -> Int[Tensor, " batch"]:
-    """Samples of each window up to its last one that is not zero."""
-    places = torch.arange(1, sound.shape[2] + 1, device=sound.device)
-    return ((sound[:, 0] != 0) * places).amax(1)

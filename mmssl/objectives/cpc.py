@@ -55,7 +55,7 @@ class CPC(Objective):
         return {"accuracy_1": 1 / (1 + self.num_negatives)}
 
     def forward(self, batch: Batch) -> Output:
-        """The loss of `sound`, whose negatives are drawn by the numbers of `draw`.
+        """The loss of `sound`, whose negatives are drawn by the numbers of `draw`; what comes later is that of `later`, if given.
 
         Returns:
             Also `accuracy_1` and so on, by steps ahead: the share of predictions that find their code among its negatives.
@@ -74,6 +74,8 @@ class CPC(Objective):
             )
         predictions = self.predictors(network.contexts(codes)).reshape(num_items, num_times, self.num_steps, dim)
         lengths = network.num_heard_cells(sound, num_times)
+        if "later" in batch:
+            codes = network.codes(batch["later"])
         everyone, all_lengths, groups, offset = codes, lengths, torch.arange(num_items, device=codes.device), 0
         if self.looks_across_batch:
             groups = batch["groups"] if self.needs_groups else torch.zeros_like(groups)

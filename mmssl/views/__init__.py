@@ -14,7 +14,7 @@ from mmssl.views.patches import PatchesView
 from mmssl.views.pretext import CropView, RotationView
 from mmssl.views.separate_crops import SeparateCropsView
 from mmssl.views.simclr import SimCLRView
-from mmssl.views.sound import SoundView
+from mmssl.views.sound import SoundPairView, SoundView
 from mmssl.views.tiles import JigsawView, RelativePatchView
 from mmssl.views.time_contrast import TimeContrastView
 from mmssl.views.view import View
@@ -37,6 +37,7 @@ VIEWS: dict[str, Callable[..., View]] = {
     "separate_crops": SeparateCropsView,
     "simclr": SimCLRView,
     "sound": SoundView,
+    "sound_pair": SoundPairView,
     "time_contrast": TimeContrastView,
 }
 """Views by name in a recipe."""

@@ -94,3 +94,11 @@ def test_what_it_cannot_train() -> None:
     objective = make("window")
     with pytest.raises(ConfigError, match="takes sound of 8000 Hz, but the clips are pictures"):
         objective.encoder.check_fits(None)
+
+
+def test_what_comes_later_may_be_another_version_of_the_same() -> None:
+    objective, batch = make("window"), make_batch()
+    plain = objective(batch)["loss"]
+    torch.testing.assert_close(objective(batch | {"later": batch["sound"]})["loss"], plain)
+    torch.testing.assert_close(objective(batch | {"later": 3 * batch["sound"]})["loss"], plain, atol=1e-3, rtol=0)
+    assert objective(batch | {"later": batch["sound"].flip(2)})["loss"] != plain
