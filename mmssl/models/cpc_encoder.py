@@ -1,4 +1,4 @@
-"""The network of contrastive predictive coding: five strided convolutions, and a recurrent network over their codes."""
+"""The network of contrastive predictive coding: codes of sound or of its spectrum, and a recurrent network over them."""
 
 from typing import Literal
 
@@ -8,10 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmssl.errors import ConfigError
-from mmssl.models.audio_encoder import AudioEncoder, Pool, sound_lengths
+from mmssl.functional.sound_effects import sound_lengths
+from mmssl.models.audio_encoder import AudioEncoder, Pool
+from mmssl.models.spectral import LogMel
 
 RATE_UNIT = 4000
 """With strides 5, s, 2, 2, 2 a code is 10 ms long where s = sample rate / 4000."""
+
+NUM_MELS = 40
 
 
 class ChannelNorm(nn.Module):
@@ -31,11 +35,14 @@ class ChannelNorm(nn.Module):
 class CPCEncoder(AudioEncoder):
     """Codes of 10 ms by convolutions, and a context that has heard all codes so far; a cell's features are its context.
 
-    Sound is brought to one loudness first. The strides are 5, s, 2, 2, 2 with s = 4 at 16 kHz and 2 at 8 kHz, and kernels are
-    twice as long as strides, so that a code stays 10 ms and sees 29 ms at each rate.
+    Sound is brought to one loudness first. From `sound`, the strides are 5, s, 2, 2, 2 with s = 4 at 16 kHz and 2 at 8 kHz, and
+    kernels are twice as long as strides, so that a code stays 10 ms and sees 29 ms at each rate. From `log_mel`, a convolution
+    over three cells and one over a single one take the place of the five; there is less to learn, and a step takes a fraction
+    of the time.
 
     Args:
-        sample_rate: In hertz; a multiple of 4000.
+        sample_rate: In hertz; a multiple of 4000 from `sound`.
+        front: What the convolutions see.
         code_dim: Channels of the convolutions.
         context_dim: Of the recurrent network.
         context: Kind of recurrent network.
@@ -47,13 +54,15 @@ class CPCEncoder(AudioEncoder):
         ConfigError: If the sample rate is no multiple of 4000.
 
     Source:
-        van den Oord et al. 2018, arXiv:1807.03748; with channel-wise layer norm as Riviere et al. 2020, arXiv:2002.02848.
+        van den Oord et al. 2018, arXiv:1807.03748; with channel-wise layer norm as Riviere et al. 2020, arXiv:2002.02848; from
+        log-mel spectra as van Niekerk et al. 2020, arXiv:2005.09409.
     """
 
     def __init__(
         self,
         *,
         sample_rate: int = 16000,
+        front: Literal["sound", "log_mel"] = "sound",
         code_dim: int = 256,
         context_dim: int = 256,
         context: Literal["gru", "lstm"] = "gru",
@@ -61,7 +70,7 @@ class CPCEncoder(AudioEncoder):
         embed: Literal["context", "codes"] = "context",
         pool: Pool = "mean_std",
     ) -> None:
-        if sample_rate <= 0 or sample_rate % RATE_UNIT:
+        if sample_rate <= 0 or (sample_rate % RATE_UNIT and front == "sound"):
             raise ConfigError(
                 f"sample_rate is {sample_rate}; codes of 10 ms need a multiple of {RATE_UNIT} Hz: resample, for example to 16000"
             )
@@ -74,23 +83,16 @@ class CPCEncoder(AudioEncoder):
         self.code_dim = code_dim
         self.context_dim = context_dim
         self.embed = embed
-        strides = (5, sample_rate // RATE_UNIT, 2, 2, 2)
-        layers: list[nn.Module] = []
-        for number, stride in enumerate(strides):
-            layers += [
-                nn.ConstantPad1d((stride // 2, stride - stride // 2), 0.0),
-                nn.Conv1d(code_dim if number else 1, code_dim, 2 * stride, stride, bias=False),
-                ChannelNorm(code_dim),
-                nn.ReLU(),
-            ]
-        self.convolutions = nn.Sequential(*layers)
+        self.log_mel = LogMel(sample_rate=sample_rate, num_mels=NUM_MELS, range_db=60.0) if front == "log_mel" else None
+        self.convolutions = _over_sound(sample_rate, code_dim) if self.log_mel is None else _over_mel(code_dim)
         kind = {"gru": nn.GRU, "lstm": nn.LSTM}[context]
         self.recurrent = kind(code_dim, context_dim, num_layers, batch_first=True)
 
     def codes(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch times code_dim"]:
         """A code each 10 ms, `ceil(samples / stride)` of them."""
-        filled = functional.pad(_at_one_loudness(sound), (0, -sound.shape[2] % self.stride))
-        codes: Tensor = self.convolutions(filled)
+        filled = functional.pad(sound, (0, -sound.shape[2] % self.stride))
+        seen = _at_one_loudness(filled) if self.log_mel is None else self.log_mel.leveled(filled)
+        codes: Tensor = self.convolutions(seen)
         return codes.transpose(1, 2)
 
     def contexts(self, codes: Float[Tensor, "batch times code_dim"]) -> Float[Tensor, "batch times context_dim"]:
@@ -102,6 +104,28 @@ class CPCEncoder(AudioEncoder):
         """Contexts or codes; see `AudioEncoder`."""
         codes = self.codes(sound)
         return (self.contexts(codes) if self.embed == "context" else codes).transpose(1, 2)
+
+
+def _over_sound(sample_rate: int, code_dim: int) -> nn.Sequential:
+    """From samples to codes."""
+    layers: list[nn.Module] = []
+    for number, stride in enumerate((5, sample_rate // RATE_UNIT, 2, 2, 2)):
+        layers += [
+            nn.ConstantPad1d((stride // 2, stride - stride // 2), 0.0),
+            nn.Conv1d(code_dim if number else 1, code_dim, 2 * stride, stride, bias=False),
+            ChannelNorm(code_dim),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)
+
+
+def _over_mel(code_dim: int) -> nn.Sequential:
+    """From bands to codes."""
+    layers: list[nn.Module] = []
+    for channels, kernel in ((NUM_MELS, 3), (code_dim, 1)):
+        convolution = nn.Conv1d(channels, code_dim, kernel, padding=kernel // 2, bias=False)
+        layers += [convolution, ChannelNorm(code_dim), nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 def _at_one_loudness(sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch 1 samples"]:

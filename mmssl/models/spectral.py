@@ -8,8 +8,8 @@ from torch.nn import functional
 from mmssl.models.audio_encoder import AudioEncoder, Pool
 
 WINDOW_SECONDS = 0.025
-DYNAMIC_RANGE = 1e8
-"""Power below the loudest of a window by more, 80 dB, is cut off."""
+TYPICAL_DB = 15.0
+"""About the standard deviation of speech over bands and moments."""
 
 
 class LogMel(AudioEncoder):
@@ -18,16 +18,20 @@ class LogMel(AudioEncoder):
     Args:
         sample_rate: In hertz.
         num_mels: Bands.
+        range_db: What lies below the loudest of a window by more is cut off.
         pool: See `AudioEncoder`.
     """
 
     window: Tensor
     bands: Tensor
 
-    def __init__(self, *, sample_rate: int = 16000, num_mels: int = 40, pool: Pool = "mean_std") -> None:
+    def __init__(
+        self, *, sample_rate: int = 16000, num_mels: int = 40, range_db: float = 80.0, pool: Pool = "mean_std"
+    ) -> None:
         from torchaudio.functional import melscale_fbanks
 
         super().__init__(feature_dim=num_mels, stride=sample_rate // 100, sample_rate=sample_rate, pool=pool)
+        self.range_db = range_db
         length = round(WINDOW_SECONDS * sample_rate)
         self.fft_size = 1 << (length - 1).bit_length()
         self.register_buffer("window", torch.hann_window(length), persistent=False)
@@ -41,9 +45,16 @@ class LogMel(AudioEncoder):
         before = (len(self.window) - self.stride) // 2
         frames = functional.pad(sound[:, 0], (before, missing - before)).unfold(1, len(self.window), self.stride)
         power = torch.fft.rfft(frames * self.window, self.fft_size).abs().square() @ self.bands
-        floor = (power.amax((1, 2), keepdim=True) / DYNAMIC_RANGE).clamp_min(1e-10)
+        floor = (power.amax((1, 2), keepdim=True) * 10 ** (-self.range_db / 10)).clamp_min(1e-10)
         decibels: Tensor = 10 * power.maximum(floor).log10()
         return decibels.transpose(1, 2)
+
+    def leveled(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch feature_dim cells"]:
+        """The same at one loudness, as networks take it: less each window's mean, by 15 dB; 0 where silence fills it up."""
+        level = self.features(sound)
+        heard = self.heard_cells(sound, level.shape[2])[:, None].to(level.dtype)
+        mean = (level * heard).sum((1, 2), keepdim=True) / (self.feature_dim * heard.sum((1, 2), keepdim=True))
+        return (level - mean) / TYPICAL_DB * heard
 
 
 class MFCC(AudioEncoder):
