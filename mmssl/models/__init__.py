@@ -6,6 +6,7 @@ from mmssl.config import Choice
 from mmssl.models.colors import LabPatches, Pixels
 from mmssl.models.cpc_encoder import CPCEncoder
 from mmssl.models.encoder import Encoder
+from mmssl.models.mel_resnet import MelResNet
 from mmssl.models.open_clip_encoder import OpenClip
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
@@ -20,6 +21,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "image_text": ImageTextTowers,
     "lab": LabPatches,
     "log_mel": LogMel,
+    "mel_resnet": MelResNet,
     "mfcc": MFCC,
     "open_clip": OpenClip,
     "pixels": Pixels,

@@ -45,8 +45,8 @@ class SmallResNet(Encoder):
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
-        self.middle = _stage(width, 2 * width, num_blocks[0], reduction=2)
-        self.deep = _stage(2 * width, 4 * width, num_blocks[1], reduction=stride // 4)
+        self.middle = residual_stage(width, 2 * width, num_blocks[0], reduction=2)
+        self.deep = residual_stage(2 * width, 4 * width, num_blocks[1], reduction=stride // 4)
         self.out = nn.Conv2d(4 * width, feature_dim, 1)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
@@ -60,7 +60,8 @@ class SmallResNet(Encoder):
         return features
 
 
-def _stage(channels_in: int, channels_out: int, num_blocks: int, *, reduction: int) -> nn.Sequential:
+def residual_stage(channels_in: int, channels_out: int, num_blocks: int, *, reduction: int) -> nn.Sequential:
+    """Residual blocks of two 3 x 3 convolutions each, the first of which makes the map smaller by `reduction`, 1 or 2."""
     first = _Block(channels_in, channels_out, reduction)
     return nn.Sequential(first, *(_Block(channels_out, channels_out, 1) for _ in range(num_blocks - 1)))
 

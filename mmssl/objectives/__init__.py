@@ -1,6 +1,7 @@
 """Training objectives, one file each."""
 
 from mmssl.config import Choice
+from mmssl.objectives.audio_contrastive import AudioContrastive
 from mmssl.objectives.barlow_twins import BarlowTwins
 from mmssl.objectives.byol import BYOL
 from mmssl.objectives.clip import CLIP
@@ -30,6 +31,7 @@ from mmssl.objectives.vicreg import VICReg
 from mmssl.objectives.video_colorization import VideoColorization
 
 OBJECTIVES: dict[str, type[Objective]] = {
+    "audio_contrastive": AudioContrastive,
     "barlow_twins": BarlowTwins,
     "byol": BYOL,
     "clip": CLIP,

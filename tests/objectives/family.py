@@ -22,6 +22,13 @@ PAIR: dict[str, Any] = {
 }
 SOUND_ENCODER: dict[str, Any] = {"name": "cpc_encoder", "sample_rate": 8000, "code_dim": 16, "context_dim": 16}
 ENCODERS: dict[str, dict[str, Any]] = {
+    "audio_contrastive": {
+        "name": "mel_resnet",
+        "sample_rate": 8000,
+        "width": 4,
+        "num_blocks": [1, 1],
+        "feature_dim": 16,
+    },
     "clip": PAIR,
     "cpc": SOUND_ENCODER,
     "colorization": {**ENCODER, "input": "lightness"},

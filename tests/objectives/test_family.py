@@ -13,6 +13,7 @@ from mmssl.objectives.objective import Batch, Objective
 from mmssl.training.loop import joined, train
 from mmssl.training.settings import TrainSettings
 from tests.objectives.family import ENCODER, make_batch, make_objective, make_view
+from tests.training.test_loss_curves import MovingBlocks
 from tests.training.tiny import TinyClips
 
 BATCHNORM = ("running_mean", "running_var", "num_batches_tracked")
@@ -137,8 +138,9 @@ def test_micro_batches_are_one_batch_or_refused(name: str, tmp_path: Path) -> No
     whole, batch = objective_and_batch(name)
     if whole.looks_across_batch:
         settings = TrainSettings(batch_size=4, num_steps=1, accumulate=2, device="cpu")
+        source = TinyClips() if whole.encoder.sample_rate is None else MovingBlocks(whole)
         with pytest.raises(TrainingError, match="compares the items of a batch"):
-            train(whole, make_view(whole), TinyClips(), out=tmp_path, settings=settings, seed=0, encoder_spec=ENCODER)
+            train(whole, make_view(whole), source, out=tmp_path, settings=settings, seed=0, encoder_spec=ENCODER)
         return
     parts, _ = objective_and_batch(name)
     freeze_batchnorm(whole)
