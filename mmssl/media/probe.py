@@ -21,7 +21,7 @@ class Probe:
         duration_seconds: Of the pictures of a video, of the sound of an audio file; None for an image.
         fps: Mean presented frames a second.
         num_frames: Presented frames.
-        num_missing_frames: Of a video that is cut off: frames that its index lists and the file does not hold.
+        num_missing_frames: Of a video that is cut off: frames that its header promises and the file does not hold.
         width: Pixels as presented, rotation applied.
         height: Pixels as presented, rotation applied.
         sample_rate: Of the first sound track, in hertz.

@@ -1,7 +1,7 @@
 """When each frame of a video file is presented, and where decoding may begin to reach it."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmssl.errors import MediaError
 from mmssl.media.containers import av_errors, codec_name, describe_streams, is_attached_picture, open_container
+from mmssl.media.cut_off import is_cut_off
 
 _ONE_FRAME_A_PACKET = {"av1", "ffv1", "gif", "h264", "hevc", "mjpeg", "png", "prores", "rawvideo", "vp8", "vp9"}
 """Codecs whose packets each hold one presented frame (in VP8 the frame header says whether it is presented)."""
@@ -55,7 +56,7 @@ class Timeline:
         frame_of: Frame of a stamp, which a packet carries into the decoder and its frame carries out; empty where stamps do
             not tell frames apart and frames are counted.
         first_stamp: Stamp of the file's first packet, where seeking by it may lead to the file's begin; else None.
-        num_missing: Frames that the file's index lists and the file does not hold; 0 where it has no such index.
+        num_missing: Frames that the file's header promises and the file, cut off, does not hold; of Matroska by its duration.
     """
 
     pts_seconds: NDArray[np.float64]
@@ -132,8 +133,9 @@ def read_timeline(container: InputContainer, stream: VideoStream, path: Path) ->
         stamps, times = _decoded(path, by_dts)
     if not stamps:
         raise MediaError(f"{path}: no frame of its video stream can be decoded")
-    num_listed = stream.frames if "mp4" in names else 0
-    return _timeline(
+    is_short = is_cut_off(path)
+    num_listed = stream.frames if "mp4" in names or is_short else 0
+    timeline = _timeline(
         stream,
         entries,
         stamps,
@@ -143,6 +145,10 @@ def read_timeline(container: InputContainer, stream: VideoStream, path: Path) ->
         can_seek_begin=is_regular,
         num_missing=_num_missing(entries, num_listed, len(times)),
     )
+    if is_short and container.duration and stream.average_rate and not timeline.num_missing:
+        missing_seconds = container.duration / av.time_base - timeline.end_seconds
+        return replace(timeline, num_missing=max(0, round(missing_seconds * stream.average_rate)))
+    return timeline
 
 
 def _entries(container: InputContainer, stream: VideoStream, path: Path, *, look_inside: bool) -> list[_Entry]:

@@ -27,7 +27,8 @@ class VideoFile(ABC):
         size: Height and width of the frames as presented.
         pts_seconds: Time each frame is presented, on the file's own time axis.
         end_seconds: Time at which the last frame ends.
-        num_missing_frames: Frames that the file's index lists and the file, cut off, does not hold; only MP4 and MOV tell.
+        num_missing_frames: Frames that the file's header promises and the file, cut off, does not hold; MP4, MOV, AVI and
+            Matroska tell.
     """
 
     def __init__(

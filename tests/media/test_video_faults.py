@@ -128,9 +128,13 @@ def test_truncated_file_presents_what_is_left(suffix: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("options", [{"g": "10"}, {"g": "10", "bf": "2"}])
-def test_a_cut_off_file_tells_how_many_frames_are_missing(options: dict[str, str], tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    write_numbered(path, num_frames=60, codec="libx264", options=options, container_options={"movflags": "faststart"})
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_a_cut_off_file_tells_how_many_frames_are_missing(
+    suffix: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    index_first = {"movflags": "faststart"} if suffix == "mp4" else {}
+    write_numbered(path, num_frames=60, codec="libx264", options=options, container_options=index_first)
     assert probe(path).num_missing_frames is None
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with open_video(path) as video:
