@@ -129,9 +129,7 @@ def test_truncated_file_presents_what_is_left(suffix: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("options", [{"g": "10"}, {"g": "10", "bf": "2"}])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
-def test_a_cut_off_file_tells_how_many_frames_are_missing(
-    suffix: str, options: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_cut_off_file_tells_how_many_frames_are_missing(suffix: str, options: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     index_first = {"movflags": "faststart"} if suffix == "mp4" else {}
     write_numbered(path, num_frames=60, codec="libx264", options=options, container_options=index_first)
