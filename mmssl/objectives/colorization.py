@@ -11,6 +11,7 @@ from torch.nn import functional
 from mmssl.errors import ConfigError
 from mmssl.functional.color import lab_to_rgb, rgb_to_lab
 from mmssl.functional.color_bins import NUM_BINS, ab_bins, annealed_mean, rebalancing_weights, soft_bins
+from mmssl.functional.picture_grid import picture_grid
 from mmssl.models.encoder import Encoder
 from mmssl.models.pixel_decoder import PixelDecoder
 from mmssl.objectives.objective import Batch, Objective, Output
@@ -73,7 +74,7 @@ class Colorization(Objective):
             lab_to_rgb(torch.cat((lightness, ab), dim=1)),
             images,
         )
-        return {"grey, predicted colors, true colors": torch.cat([torch.cat(tuple(row), dim=2) for row in rows], dim=1)}
+        return {"from the top: grey, predicted colors, true colors": picture_grid(rows)}
 
     def _logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch bins h w"]:
         logits: Tensor = self.decoder(self.encoder.features(images), size=_reduced_size(images))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmssl.functional.picture_grid import picture_grid
 from mmssl.models.encoder import Encoder
 from mmssl.models.pixel_decoder import PixelDecoder
 from mmssl.objectives.objective import Batch, Objective, Output
@@ -79,7 +80,7 @@ class ContextEncoder(Objective):
         filled = holed.clone()
         _middle(filled).copy_(_middle(painted))
         rows = (holed, filled, images)
-        return {"hole, painted, truth": torch.cat([torch.cat(tuple(row), dim=2) for row in rows], dim=1)}
+        return {"from the top: hole, painted, truth": picture_grid(rows)}
 
     def _painted(self, holed: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
         features = self.encoder.features(holed)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from mmssl.functional.picture_grid import picture_grid
 from mmssl.models.encoder import Encoder
 from mmssl.models.pixel_decoder import PixelDecoder
 from mmssl.objectives.objective import Batch, Objective, Output
@@ -37,7 +37,7 @@ class DenoisingAutoencoder(Objective):
         """Corrupted, restored and true images."""
         restored = self._restored(batch["corrupted"][:8]).clamp(0, 1)
         rows = (batch["corrupted"][:8], restored, batch["image"][:8])
-        return {"corrupted, restored, truth": torch.cat([torch.cat(tuple(row), dim=2) for row in rows], dim=1)}
+        return {"from the top: corrupted, restored, truth": picture_grid(rows)}
 
     def _restored(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
         restored: Tensor = self.decoder(self.encoder.features(images), size=tuple(images.shape[-2:]))

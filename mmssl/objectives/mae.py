@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmssl.errors import ConfigError
+from mmssl.functional.picture_grid import picture_grid
 from mmssl.functional.positions import sincos_positions
 from mmssl.models.encoder import Encoder
 from mmssl.models.transformer import TransformerBlock
@@ -85,7 +86,7 @@ class MAE(Objective):
             self._image(whole, mask),
             images,
         ]
-        return {"visible patches, painted, truth": torch.cat([torch.cat(tuple(row), dim=2) for row in rows], dim=1)}
+        return {"from the top: visible patches, painted, truth": picture_grid(rows)}
 
     def _painted(
         self, images: Float[Tensor, "batch 3 height width"], mask: Bool[Tensor, "batch h w"]

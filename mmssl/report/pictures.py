@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mmssl.data.dataset import ClipSource, evenly_spaced
+from mmssl.data.dataset import ClipSource, evenly_spaced, sample_rate_of
 from mmssl.files import atomic_file
 from mmssl.media.image import write_jpeg
 from mmssl.report.section import Images, Picture
@@ -17,6 +17,8 @@ from mmssl.retrieval.index import Index
 
 GAP_PIXELS = 2
 WHITE = 255
+SINGLE_A_ROW = 4
+"""Sample clips of one frame that stand side by side."""
 
 
 def contact_strip(
@@ -51,9 +53,12 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: st
         item = items[place]
         file = f"samples/{number:02}.jpg"
         _write(folder / file, contact_strip(as_pictures(source.clips([place])[0])))
-        facts = (item.id, f"from {item.pts_seconds[0]:.2f} s", item.label, item.split)
+        begins = f"from {item.pts_seconds[0]:.2f} s" if len(item.pts_seconds) > 1 or item.pts_seconds[0] else ""
+        facts = (item.id, begins, item.label, item.split)
         pictures.append(Picture(file, ", ".join(fact for fact in facts if fact)))
-    return Images(tuple(pictures), title=title, per_row=1)
+    single = all(len(item.pts_seconds) == 1 for item in items)
+    per_row = SINGLE_A_ROW if single and sample_rate_of(source) is None else 1
+    return Images(tuple(pictures), title=title, per_row=per_row)
 
 
 def neighbor_gallery(

@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from typing import Any
 
 import matplotlib as mpl
@@ -22,6 +23,8 @@ INK = "#010203"
 MAX_POINTS = 1000
 SMOOTHED_FROM = 60
 WINDOWS = 25
+LABEL_LETTERS = 36
+"""That fit beside the vertical axis in one line."""
 
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
@@ -66,7 +69,7 @@ def line_plot_svg(plot: LinePlot, *, name: str) -> str:
         if all(float(x).is_integer() for series in plot.series for x in series.x):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(plot.x_label)
-        axes.set_ylabel(plot.y_label)
+        axes.set_ylabel(textwrap.fill(plot.y_label, LABEL_LETTERS))
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
         axes.margins(x=0.01)
         if plot.log_y and any(value is not None and value > 0 for series in plot.series for value in series.y):

@@ -12,16 +12,12 @@ from mmssl.report.section import Reject, Rejects, Section, Table, Text, write_se
 def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> None:
     """Writes `section.json` and the sample pictures of a decode stage."""
     items = clips.items
-    seconds = sum(row.duration_seconds or 0.0 for row in rows)
-    spans = [item.pts_seconds[-1] - item.pts_seconds[0] for item in items]
     facts: list[tuple[str, str | int | float]] = [
         ("rows", len(rows)),
         ("rejected rows", len(rejects)),
-        ("rows of files that are cut off", sum(row.num_missing_frames is not None for row in rows)),
-        ("hours of media, where probed", round(seconds / 3600, 3)),
+        *_times(clips, rows),
         ("clips", len(clips)),
         *_form(clips),
-        ("mean seconds from a clip's first frame to its last", round(sum(spans) / len(spans), 3)),
         ("labels", len({item.label for item in items if item.label is not None})),
     ]
     splits = sorted({item.split or "none" for item in items})
@@ -33,6 +29,19 @@ def write_decode_section(out: Path, clips: ClipStore, rows: Sequence[ManifestRow
         sample_strips(out, clips),
     )
     write_section(out, Section("Clips", blocks))
+
+
+def _times(clips: ClipStore, rows: Sequence[ManifestRow]) -> list[tuple[str, str | int | float]]:
+    """What there is to say of time; nothing of still pictures."""
+    seconds = sum(row.duration_seconds or 0.0 for row in rows)
+    spans = [item.pts_seconds[-1] - item.pts_seconds[0] for item in clips.items]
+    if not seconds and not any(spans):
+        return []
+    return [
+        ("rows of files that are cut off", sum(row.num_missing_frames is not None for row in rows)),
+        ("hours of media, where probed", round(seconds / 3600, 3)),
+        ("mean seconds from a clip's first frame to its last", round(sum(spans) / len(spans), 3)),
+    ]
 
 
 def _form(clips: ClipStore) -> list[tuple[str, str | int | float]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.functional.collapse import collapse_warning
+from mmssl.functional.picture_grid import picture_grid
 from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
 from mmssl.objectives.objective import Objective
@@ -18,6 +19,8 @@ from mmssl.stages.train_curves import curves
 from mmssl.views.view import View
 
 PREVIEW_CLIPS = 8
+SHOWN_WIDTH = 1000
+"""Narrower pictures are enlarged, by a whole factor, as far as they fit into so many pixels."""
 
 
 def write_train_section(
@@ -63,7 +66,7 @@ def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height wid
     for key, value in batch.items():
         frames = value[:, None] if value.ndim == 4 else value
         if frames.ndim == 5 and frames.shape[1] > 0 and frames.shape[2] == 3 and value.is_floating_point():
-            previews[key] = torch.cat([torch.cat(list(clip), dim=1) for clip in frames], dim=2)
+            previews[key] = picture_grid(frames.unbind(1))
     return previews
 
 
@@ -72,6 +75,8 @@ def _images(out: Path, pictures: dict[str, Tensor], *, title: str) -> list[Image
     for number, (name, picture) in enumerate(pictures.items()):
         file = f"pictures/{title.split()[-1]}-{number}.png"
         (out / "pictures").mkdir(exist_ok=True)
-        write_png(out / file, (picture.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8))
+        pixels = (picture.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
+        enlarged = max(1, SHOWN_WIDTH // pixels.shape[2])
+        write_png(out / file, pixels.repeat_interleave(enlarged, dim=1).repeat_interleave(enlarged, dim=2))
         shown.append(Picture(file, name.replace("_", " ")))
     return [Images(tuple(shown), title=title, per_row=1)] if shown else []

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -18,6 +19,7 @@ from mmssl.objectives.jigsaw import Jigsaw
 from mmssl.objectives.relative_patch import RelativePatch
 from mmssl.objectives.rotation import Rotation
 from mmssl.objectives.split_brain import SplitBrainAutoencoder
+from tests.objectives.pictures import taken_apart
 
 IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -143,6 +145,21 @@ def test_either_half_sees_what_the_other_must_predict_and_nothing_more() -> None
     assert_close(both.colors(plain), both.colors(brighter), atol=1e-3, rtol=1e-3)
     assert not torch.allclose(both.colors(plain), both.colors(tinted), atol=1e-2)
     assert both(plain).shape == (2, both.dim) == (2, 12)
+
+
+def test_split_brains_pictures_have_the_predicted_half() -> None:
+    """Whose heads are sure: the color of one bin, and a lightness in the middle of one of ten levels."""
+    objective = SplitBrainAutoencoder(split_brain(), lightness_levels=10)
+    nearest_grey = int(ab_bins().norm(dim=1).argmin())
+    for head, sure in ((objective.to_colors, nearest_grey), (objective.to_lightness, 6)):
+        nn.init.zeros_(head.weight)
+        head.bias.data = 1000.0 * functional.one_hot(torch.tensor(sure), len(head.bias)).float()
+    (grid,) = objective.pictures({"image": IMAGES}).values()
+    colored, lit, truth = taken_apart(grid, rows=3, side=32)
+    assert_close(truth, IMAGES)
+    assert rgb_to_lab(colored)[:, 1:].abs().max() < 1
+    assert_close(rgb_to_lab(colored)[:, 0], rgb_to_lab(IMAGES)[:, 0], atol=0.5, rtol=0)
+    assert_close(rgb_to_lab(lit)[:, 0].median(), torch.tensor(65.0), atol=0.5, rtol=0)
 
 
 def test_split_brain_adds_two_classifications() -> None:

@@ -13,6 +13,7 @@ from mmssl.objectives.denoising_autoencoder import DenoisingAutoencoder
 from mmssl.objectives.mae import MAE
 from mmssl.views.corrupted import CorruptedView
 from mmssl.views.mae import MAEView
+from tests.objectives.pictures import taken_apart
 
 CLIPS = torch.randint(0, 256, (3, 1, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 RANDOM = ItemRandom(0, 0, range(3))
@@ -57,10 +58,10 @@ def test_mae_scores_hidden_patches_alone_against_pixels_of_their_own_scale(norma
 
 def test_maes_pictures_show_visible_patches_as_they_are() -> None:
     batch = MAEView(size=32, patch=8)(CLIPS, RANDOM)
-    seen, painted, truth = next(iter(mae().pictures(batch).values())).unflatten(1, (3, 32)).unbind(1)
-    visible = ~batch["mask"].repeat_interleave(8, 1).repeat_interleave(8, 2)
-    visible = torch.cat(tuple(visible), dim=1).expand(3, -1, -1)
-    assert_close(truth, torch.cat(tuple(batch["image"]), dim=2))
+    (grid,) = mae().pictures(batch).values()
+    seen, painted, truth = taken_apart(grid, rows=3, side=32)
+    visible = ~batch["mask"].repeat_interleave(8, 1).repeat_interleave(8, 2)[:, None].expand(-1, 3, -1, -1)
+    assert_close(truth, batch["image"])
     for picture in (seen, painted):
         assert_close(picture[visible], truth[visible], atol=1e-5, rtol=0)
         assert not torch.allclose(picture[~visible], truth[~visible], atol=0.05)

@@ -24,11 +24,12 @@ class Clips:
     """Six clips of three frames; each pixel of clip n is 40 n."""
 
     digest: str = "clips"
+    pts_seconds: tuple[float, ...] = (0.5, 1.0, 1.5)
 
     @property
     def items(self) -> Sequence[ClipItem]:
         return [
-            ClipItem(f"clip{number}", f"row{number}", label, None, f"g{number}", None, (0.5, 1.0, 1.5))
+            ClipItem(f"clip{number}", f"row{number}", label, None, f"g{number}", None, self.pts_seconds)
             for number, label in enumerate(LABELS)
         ]
 
@@ -74,6 +75,13 @@ def test_samples_are_spread_over_the_source(tmp_path: Path) -> None:
     images = sample_strips(tmp_path, Clips(), count=3)
     assert [picture.caption.split(",")[0] for picture in images.pictures] == ["clip0", "clip2", "clip5"]
     assert all((tmp_path / picture.file).is_file() for picture in images.pictures)
+    assert images.per_row == 1
+
+
+def test_still_pictures_stand_side_by_side_and_begin_nowhere(tmp_path: Path) -> None:
+    images = sample_strips(tmp_path, Clips(pts_seconds=(0.0,)), count=3)
+    assert images.per_row > 1
+    assert [picture.caption for picture in images.pictures] == ["clip0, a", "clip2, b", "clip5, c"]
 
 
 def test_gallery_shows_the_nearest_clips_with_their_marks(tmp_path: Path) -> None:
