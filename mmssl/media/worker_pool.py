@@ -9,9 +9,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Generic, TypeVar
 
 import psutil
@@ -55,8 +58,8 @@ class Outcome(Generic[Value]):
 class WorkerPool(Generic[Item, Value]):
     """Calls a function on items in worker processes, which are killed and replaced when they misbehave.
 
-    A worker has one thread for torch, and does not outlive this process. Use the pool in a `with` statement, below
-    `if __name__ == "__main__":` in scripts, because workers import the main module.
+    A worker has one thread for torch, and does not outlive this process. Use the pool in a `with` statement; where the function
+    is the main module's own, below `if __name__ == "__main__":`, because then workers import that.
 
     Args:
         function: Called with one item; it, the items and the results must pickle.
@@ -87,7 +90,7 @@ class WorkerPool(Generic[Item, Value]):
         self.time_limit_seconds = time_limit_seconds
         self.memory_limit_bytes = memory_limit_bytes
         self._function = pickle.dumps(function)
-        self._module = function.__module__
+        self._module = _module_of(function)
         self._num_workers = workers
         self._workers: list[_Worker] = []
 
@@ -190,7 +193,8 @@ class _Worker:
         context = _context(module)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function, memory_limit_bytes), daemon=True)
-        self.process.start()
+        with _unseen_main(module):
+            self.process.start()
         theirs.close()
         self.position: int | None = None
         self.began = 0.0
@@ -274,6 +278,25 @@ class _Worker:
             self.kill()
 
 
+def _module_of(function: Callable[..., Any]) -> str:
+    """The module that a function, or the one that a partial one calls, is from."""
+    while isinstance(function, partial):
+        function = function.func
+    return function.__module__
+
+
+@contextmanager
+def _unseen_main(module: str) -> Iterator[None]:
+    """Lets a worker start without importing the main module, unless its function is from there."""
+    main = sys.modules["__main__"]
+    if module != "__main__":
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _context(module: str) -> Any:
     """Processes forked from a small server that has imported the function's module, so that replacing one is cheap."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -281,6 +304,13 @@ def _context(module: str) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([module] if module != "__main__" else [])
     return context
+
+
+def start_early(function: Callable[..., Any]) -> None:
+    """Starts the server that workers for a function are forked from, so that it imports while this process does other work."""
+    context = _context(_module_of(function))
+    if context.get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def _serve(connection: Connection, function: bytes, memory_limit_bytes: int | None) -> None:

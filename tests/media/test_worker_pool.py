@@ -188,6 +188,36 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
 
 
+def test_workers_do_not_import_the_main_module(tmp_path: Path) -> None:
+    script = tmp_path / "slow_to_import.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            from functools import partial
+            from pathlib import Path
+            from mmssl.media.worker_pool import WorkerPool
+            from mmssl.media.image import read_image
+
+            with open({str(tmp_path / "imports")!r}, "a") as file:
+                file.write("once\\n")
+            if __name__ == "__main__":
+                with WorkerPool(partial(read_image, at_least=(8, 8)), workers=1) as pool:
+                    print([outcome.error_type for outcome in pool.map([Path("missing.png")])])
+            """
+        )
+    )
+    ended = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": "."},
+        timeout=60,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout == "['MediaError']\n"
+    assert (tmp_path / "imports").read_text() == "once\n"
+
+
 def test_limits_are_positive() -> None:
     with pytest.raises(ConfigError, match="workers is 0"):
         WorkerPool(work, workers=0)
