@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -86,6 +86,13 @@ def zeroshot(
     batch_size: Annotated[int, typer.Option(min=1, help="Frames in one pass of the model.")] = 64,
     workers: Annotated[int, typer.Option(min=1, help="Processes for decoding; changes nothing but the time.")] = 2,
     device: Annotated[str, typer.Option(help="`auto` (CUDA where there is one), `cpu` or `cuda`.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(
+            help="Of the image tower's products: `bfloat16` is about 1.5 times as fast where the processor has instructions for "
+            "it, and moves an embedding by less than 0.01; `float32`; `auto` takes bfloat16 where it is fast."
+        ),
+    ] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of random weights, where --model asks for them.")] = 0,
 ) -> None:
     """Classify your own images and videos by the words of their classes; print the files with the answers.
@@ -108,6 +115,10 @@ def zeroshot(
 
     - `find photos | mmssl zeroshot - --classes animals.txt --model runs/mine/pairs -o found.jsonl`
     """
+    from mmssl.media.worker_pool import start_early
+    from mmssl.zeroshot.pictures import read_pictures
+
+    start_early(read_pictures)
     import torch
 
     from mmssl.models.loading import load_encoder
@@ -125,7 +136,7 @@ def zeroshot(
         template_list,
         load_encoder(named_model(model, pretrained), seed=seed),
         out,
-        looking=Looking(num_frames, segment_seconds, batch_size, workers, chosen),
+        looking=Looking(num_frames, segment_seconds, batch_size, workers, chosen, precision),
         top=top,
         background=background or (),
         false_accepts=false_accepts,

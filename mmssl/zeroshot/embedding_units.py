@@ -19,6 +19,7 @@ from mmssl.files import atomic_file, remove_partial
 from mmssl.media.worker_pool import WorkerPool
 from mmssl.models.image_text import ImageTextEncoder
 from mmssl.models.loading import LoadedEncoder
+from mmssl.models.precision import Precision, products_in, settled_precision
 from mmssl.progress import Progress
 from mmssl.zeroshot.pictures import Pictures, PictureTask, read_pictures
 
@@ -37,6 +38,7 @@ class Looking:
         batch_size: Frames in one forward pass; changes nothing but time and memory.
         workers: Processes that decode; likewise.
         device: Where the image tower runs.
+        precision: Of the image tower's products, see `models.precision`.
     """
 
     num_frames: int = 8
@@ -44,6 +46,7 @@ class Looking:
     batch_size: int = 64
     workers: int = 2
     device: str = "cpu"
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def embed_items(
         looking: How.
         folder: Keeps the units.
     """
+    looking = replace(looking, precision=settled_precision(looking.precision, looking.device))
     folder.mkdir(parents=True, exist_ok=True)
     remove_partial(folder)
     units = [list(items[start : start + ITEMS_A_UNIT]) for start in range(0, len(items), ITEMS_A_UNIT)]
@@ -91,7 +95,9 @@ def embed_items(
     )
     encoder.to(looking.device).eval()
     before = len(items) - sum(len(units[number]) for number in missing)
-    with pool, Progress("look", len(items), unit="files", done=before) as progress:
+    example = torch.zeros(1, 3, *encoder.framing.size, device=looking.device)
+    products = products_in(looking.precision if missing else "float32", encoder, example)
+    with pool, products, Progress("look", len(items), unit="files", done=before) as progress:
         outcomes = pool.map(tasks)
         for number, unit in enumerate(units):
             kept = _read(files[number]) if number in done else None
@@ -170,7 +176,9 @@ def _rejected(row: ManifestRow, error_type: str, message: str) -> ManifestRow:
 def _key(loaded: LoadedEncoder, unit: Sequence[ManifestRow], looking: Looking) -> str:
     """Names what a unit depends on, the files' sizes and times of change among it."""
     facts = [[row_to_json(row), _stamp(Path(row.uri))] for row in unit]
-    return digest(["zero-shot unit 1", loaded.digest, looking.num_frames, looking.segment_seconds, facts])
+    return digest(
+        ["zero-shot unit 2", loaded.digest, looking.num_frames, looking.segment_seconds, looking.precision, facts]
+    )
 
 
 def _stamp(path: Path) -> list[int] | None:
