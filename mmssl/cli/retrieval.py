@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -44,15 +44,36 @@ def embed(
 
 def index(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `mmssl embed` wrote.", show_default=False)],
+    kind: Annotated[
+        Literal["auto", "flat", "hnsw", "ivf", "ivf_pq"],
+        typer.Option(
+            help="`flat` compares with all embeddings; `hnsw` follows a graph; `ivf` looks into the nearest cells; `ivf_pq` "
+            "does so with compressed embeddings; `auto` takes the second from 50,000 embeddings on, the third from a million, "
+            "the fourth from ten million."
+        ),
+    ] = "auto",
+    target_recall: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=0.9999, help="Share of the true neighbors that a search is to find, where it is not exact."
+        ),
+    ] = 0.95,
+    recall_at: Annotated[int, typer.Option(min=1, help="Neighbors that this is measured on.")] = 10,
 ) -> None:
     """Make an index of embeddings, with a page of nearest neighbours; print the page's path.
 
-    Example:
+    An index that is not exact is tuned: rows that it does not hold yet are looked up in it, and the least effort is kept that
+    finds the share of their true neighbors that `--target-recall` asks for. What is reached on further such rows stands in the
+    page and, with the curve of recall over time, in `recall.json` beside the index; where the target cannot be met, both say so.
+
+    Examples:
     - `mmssl index found/`
+
+    - `mmssl index found/ --kind hnsw --target-recall 0.99`
     """
     from mmssl.stages.quick import index_folder
 
-    print(index_folder(folder))
+    print(index_folder(folder, kind=kind, target_recall=target_recall, recall_at=recall_at))
 
 
 def search(

@@ -1,6 +1,6 @@
-"""An index over embeddings; the only module that imports FAISS."""
+"""An index over embeddings, of any of FAISS's kinds that are known here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,10 @@ from jaxtyping import Float32, Int64
 
 from mmssl.errors import RetrievalError
 from mmssl.retrieval.embeddings import EmbeddingTable
+from mmssl.retrieval.index_kinds import Effort, built
 from mmssl.retrieval.storage import read_folder, write_folder
 
 RECORD = "index.json"
-
-INDEX_KINDS: dict[str, Callable[[int], faiss.Index]] = {"flat": faiss.IndexFlatIP}
-"""Name of a kind of index to its constructor, which takes the embeddings' dim; all compare by inner product."""
 
 
 @dataclass(frozen=True)
@@ -40,41 +38,56 @@ class Index:
 
     Args:
         dim: Length of an embedding.
-        kind: Of `INDEX_KINDS`.
+        kind: Of `INDEX_KINDS`; `flat` is exact, the others are made by `tuned_index`.
+        expected: How many embeddings there will be, for kinds that depend on it.
         encoder: Reference of the encoder that made the embeddings.
         encoder_digest: Names its weights.
 
     Raises:
-        RetrievalError: If there is no such kind.
+        RetrievalError: If there is no such kind, or the embeddings are too few for it.
     """
 
-    def __init__(self, dim: int, *, kind: str = "flat", encoder: str = "", encoder_digest: str = "") -> None:
-        if kind not in INDEX_KINDS:
-            raise RetrievalError(f"{kind!r} is no kind of index; kinds are {sorted(INDEX_KINDS)}")
+    def __init__(
+        self, dim: int, *, kind: str = "flat", expected: int = 1, encoder: str = "", encoder_digest: str = ""
+    ) -> None:
         self.dim = dim
         self.kind = kind
         self.encoder = encoder
         self.encoder_digest = encoder_digest
         self.ids: list[str] = []
+        self.effort: Effort = {}
         self._known: set[str] = set()
-        self._faiss = INDEX_KINDS[kind](dim)
+        self._faiss = built(kind, dim, expected)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
-    def from_table(cls, table: EmbeddingTable, *, kind: str = "flat") -> "Index":
-        """An index of all the embeddings of a table."""
-        index = cls(table.dim, kind=kind, encoder=table.encoder, encoder_digest=table.encoder_digest)
+    def from_table(cls, table: EmbeddingTable) -> "Index":
+        """An exact index of all the embeddings of a table."""
+        index = cls(table.dim, encoder=table.encoder, encoder_digest=table.encoder_digest)
         index.add(table.ids, table.embeddings)
         return index
+
+    def train(self, embeddings: Float32[np.ndarray, "items dim"]) -> None:
+        """Fits what the kind of index needs to know of the embeddings, such as its cells, before they are added."""
+        self._faiss.train(self._normalized(embeddings))
+
+    def spend(self, effort: Effort) -> None:
+        """Sets what is spent on each search from now on; an index is saved with it."""
+        for name, value in effort.items():
+            faiss.ParameterSpace().set_index_parameter(self._faiss, name, value)
+        self.effort = dict(effort)
 
     def add(self, ids: Sequence[str], embeddings: Float32[np.ndarray, "items dim"]) -> None:
         """Adds embeddings, which are normalised here.
 
         Raises:
-            RetrievalError: If they do not fit the ids or the index, an id is there already, or a value is not finite.
+            RetrievalError: If they do not fit the ids or the index, an id is there already, a value is not finite, or the
+                index is to be trained first.
         """
+        if not self._faiss.is_trained:
+            raise RetrievalError(f"an index of kind {self.kind} must be trained before embeddings are added")
         if len(ids) != len(embeddings):
             raise RetrievalError(f"{len(ids)} ids but {len(embeddings)} embeddings")
         rows = self._normalized(embeddings)
@@ -88,7 +101,7 @@ class Index:
         self._known |= new
 
     def search(self, queries: Float32[np.ndarray, "queries dim"], k: int) -> Neighbors:
-        """The k nearest embeddings of each query, or all where there are fewer.
+        """The k nearest embeddings of each query, or all where there are fewer or the index reaches fewer.
 
         Equal scores come in the order of addition; which of several equal ones at rank k is left out is not defined.
 
@@ -112,6 +125,8 @@ class Index:
         if not self.ids:
             raise RetrievalError("the index is empty; add embeddings before searching")
         scores, positions = self._faiss.search(self._normalized(queries), min(k, len(self)))
+        reached = (positions >= 0).sum(axis=1).min(initial=positions.shape[1])
+        scores, positions = scores[:, :reached], positions[:, :reached]
         order = np.lexsort((positions, -scores), axis=1)
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(positions, order, axis=1)
 
@@ -137,6 +152,7 @@ class Index:
             raise RetrievalError(f"{folder}: the index is empty; add embeddings before saving it")
         facts = {
             "kind": self.kind,
+            "effort": self.effort,
             "metric": "cosine",
             "encoder": self.encoder,
             "encoder_digest": self.encoder_digest,
@@ -161,8 +177,13 @@ class Index:
             raise RetrievalError(f"{folder / RECORD}: holds no checksum of the index; make the index again")
         try:
             index = cls(
-                int(facts["dim"]), kind=facts["kind"], encoder=facts["encoder"], encoder_digest=facts["encoder_digest"]
+                int(facts["dim"]),
+                kind=facts["kind"],
+                expected=int(facts["count"]),
+                encoder=facts["encoder"],
+                encoder_digest=facts["encoder_digest"],
             )
+            index.effort = dict(facts["effort"])
             index.ids = pq.read_table(folder / "ids.parquet").column("id").to_pylist()
             index._faiss = faiss.read_index(str(folder / "index.faiss"))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, pa.ArrowException) as error:
@@ -181,6 +202,11 @@ class Index:
             raise RetrievalError(f"the index holds embeddings of length {self.dim}, got shape {embeddings.shape}")
         if not np.isfinite(embeddings).all():
             raise RetrievalError("an embedding holds a value that is not finite")
-        rows = np.array(embeddings, dtype=np.float32)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows / np.where(norms > 0, norms, 1)
+        return unit_rows(embeddings)
+
+
+def unit_rows(embeddings: Float32[np.ndarray, "items dim"]) -> Float32[np.ndarray, "items dim"]:
+    """Embeddings of length one; zeros stay."""
+    rows = np.array(embeddings, dtype=np.float32)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1)

@@ -46,8 +46,12 @@ def embed_manifest(
     run(Recipe({"name": "embed", "stages": stages}), out=out, workers=workers)
 
 
-def index_folder(folder: Path) -> Path:
+def index_folder(folder: Path, **settings: Any) -> Path:
     """Adds an index to what `embed_manifest` made; gives the path of the report.
+
+    Args:
+        folder: Of a run.
+        settings: Of the index stage, in place of those that it has.
 
     Raises:
         StageError: If the folder holds no run with embeddings.
@@ -57,7 +61,7 @@ def index_folder(folder: Path) -> Path:
     if not embedded:
         raise StageError(f"{folder}: this run has no stage that embeds; run `mmssl embed` first")
     clips = values["stages"][embedded[0]]["clips"]
-    values["stages"].setdefault("index", {"embeddings": f"${embedded[0]}", "clips": clips})
+    values["stages"].setdefault("index", {"embeddings": f"${embedded[0]}", "clips": clips}).update(settings)
     return run(Recipe(values), out=folder)
 
 
