@@ -38,6 +38,7 @@ except SystemExit:
         "embed",
         "index",
         "search",
+        "duplicates",
         "propagate",
         "zeroshot",
         "report",
@@ -46,10 +47,12 @@ except SystemExit:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-COMMANDS = "run|check|list|manifest build|manifest check|manifest convert|evaluate|embed|index|search|propagate|zeroshot|report"
+COMMANDS = (
+    "run|check|list|manifest build|manifest check|manifest convert|evaluate|embed|index|search|duplicates|propagate"
+)
 
 
-@pytest.mark.parametrize("command", COMMANDS.split("|"))
+@pytest.mark.parametrize("command", [*COMMANDS.split("|"), "zeroshot", "report"])
 def test_every_command_teaches_by_example(command: str) -> None:
     done = mmssl(*command.split(), "--help")
     assert done.returncode == 0

@@ -113,6 +113,35 @@ def search(
         print(json.dumps({"id": name, "score": score}, ensure_ascii=False) if as_json else f"{score:.4f}  {name}")
 
 
+def duplicates(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `mmssl embed` wrote.", show_default=False)],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=-1,
+            max=1,
+            help="Cosine similarity of near-duplicates; calibrated on the data if left out.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Find what is there twice: files with the same bytes, and clips that show nearly the same; print the tables and the page.
+
+    The threshold is what 95 % of copies of the data's own clips reach, made smaller, trimmed, darker and of less contrast; and
+    not below what one in 10,000 pairs of different clips reaches. In the tables, `kind` is `first` for the first of a group,
+    `exact` where the bytes of its file are those of `copy_of`, and `near` else. Clips of one video are not compared with each
+    other.
+
+    Example:
+    - `mmssl embed default photos.jsonl -o found/ --num-frames 1 && mmssl duplicates found/`
+    """
+    from mmssl.stages.quick import find_duplicates
+
+    report, tables = find_duplicates(folder, threshold=threshold)
+    for file in (*tables, report):
+        print(file)
+
+
 def evaluate(
     encoder: Encoder,
     manifest: ManifestFile,

@@ -97,9 +97,7 @@ def neighbor_gallery(
 
     def thumbnail(place: int) -> str:
         file = f"neighbors/{source_place[table.ids[place]]:06}.jpg"
-        if not (folder / file).exists():
-            clip = as_pictures(source.clips([source_place[table.ids[place]]])[0])
-            _write(folder / file, resized(clip[len(clip) // 2 :][:1], height)[0])
+        write_thumbnail(folder / file, source, source_place[table.ids[place]], height=height)
         return file
 
     pictures: list[Picture] = []
@@ -120,6 +118,13 @@ def neighbor_gallery(
         per_row=num_neighbors + 1,
         caption="Each row: a clip, then the clips of other groups that are nearest to it, with their cosine similarity.",
     )
+
+
+def write_thumbnail(file: Path, source: ClipSource, place: int, *, height: int = 112) -> None:
+    """Writes the middle frame of a clip, unless the file is there already."""
+    if not file.exists():
+        clip = as_pictures(source.clips([place])[0])
+        _write(file, resized(clip[len(clip) // 2 :][:1], height)[0])
 
 
 def _queries(table: EmbeddingTable, count: int) -> list[int]:

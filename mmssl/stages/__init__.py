@@ -1,6 +1,7 @@
 """What a run is made of: each stage turns folders into one folder, whole or not at all."""
 
 from mmssl.stages.decode import decode
+from mmssl.stages.duplicates import duplicates
 from mmssl.stages.embed import embed
 from mmssl.stages.evaluate import evaluate
 from mmssl.stages.graph import Stage
@@ -12,6 +13,7 @@ STAGES: dict[str, Stage] = {
     "train": train,
     "embed": embed,
     "index": index,
+    "duplicates": duplicates,
     "evaluate": evaluate,
 }
 """Stages by kind in a recipe."""

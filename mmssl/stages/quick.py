@@ -56,13 +56,28 @@ def index_folder(folder: Path, **settings: Any) -> Path:
     Raises:
         StageError: If the folder holds no run with embeddings.
     """
-    values = read_run(folder)["recipe"]
-    embedded = [name for name, entry in values["stages"].items() if entry.get("stage", name) == "embed"]
-    if not embedded:
-        raise StageError(f"{folder}: this run has no stage that embeds; run `mmssl embed` first")
-    clips = values["stages"][embedded[0]]["clips"]
-    values["stages"].setdefault("index", {"embeddings": f"${embedded[0]}", "clips": clips}).update(settings)
+    values, embedded = _embedded_run(folder)
+    entry = {"embeddings": f"${embedded}", "clips": values["stages"][embedded]["clips"]}
+    values["stages"].setdefault("index", entry).update(settings)
     return run(Recipe(values), out=folder)
+
+
+def find_duplicates(folder: Path, *, threshold: float | None = None) -> tuple[Path, list[Path]]:
+    """Adds groups of duplicates to what `embed_manifest` made; gives the path of the report, and those of the tables.
+
+    Args:
+        folder: Of a run.
+        threshold: Cosine similarity; calibrated on the data where None.
+
+    Raises:
+        StageError: If the folder holds no run with embeddings.
+    """
+    values, embedded = _embedded_run(folder)
+    stage = values["stages"][embedded]
+    entry = {"embeddings": f"${embedded}", "clips": stage["clips"], "encoders": stage["encoders"]}
+    values["stages"].setdefault("duplicates", entry)["threshold"] = threshold
+    report = run(Recipe(values), out=folder)
+    return report, sorted((folder / "duplicates").glob("*/duplicates.*"))
 
 
 def evaluate_manifest(
@@ -153,6 +168,19 @@ def search_folder(folder: Path, query: Path | str, *, k: int, encoder: str | Non
         embedding = _embedding(loaded, query, **shape)
     neighbors = index.search(embedding.numpy(), k)
     return list(zip(neighbors.ids[0], map(float, neighbors.scores[0]), strict=True))
+
+
+def _embedded_run(folder: Path) -> tuple[dict[str, Any], str]:
+    """The recipe of a run, and the name of its stage that embeds.
+
+    Raises:
+        StageError: If it has none.
+    """
+    values = read_run(folder)["recipe"]
+    embedded = [name for name, entry in values["stages"].items() if entry.get("stage", name) == "embed"]
+    if not embedded:
+        raise StageError(f"{folder}: this run has no stage that embeds; run `mmssl embed` first")
+    return values, embedded[0]
 
 
 def _clips(manifest: Path, *, num_frames: int, size: int, sampler: str) -> dict[str, Any]:
