@@ -71,8 +71,8 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> UInt8[
     Args:
         path: Of the image.
         at_least: A height and width that the image will be made smaller to. A JPEG of more than `DRAFT_FACTOR` times the
-            larger of them, both ways, is decoded at half, a quarter or an eighth of its size, which is faster; not smaller
-            than that many times.
+            larger of them, both ways, is decoded at half or a quarter of its size, which is faster; not smaller than that
+            many times. An eighth, which libjpeg can do too, moves the embeddings of networks four times as far.
 
     Raises:
         MediaError: If the file is missing, empty, no image, or claims an absurd size.
@@ -80,8 +80,8 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> UInt8[
     """
     with _opened(path) as image:
         if at_least is not None and image.format == "JPEG":
-            side = DRAFT_FACTOR * max(at_least)
-            image.draft(None, (side, side))
+            least = DRAFT_FACTOR * max(at_least)
+            image.draft(None, (max(least, image.width // 4), max(least, image.height // 4)))
         rgb = np.array(_as_rgb(ImageOps.exif_transpose(image)))
     return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
 
