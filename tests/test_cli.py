@@ -41,6 +41,7 @@ except SystemExit:
         "duplicates",
         "propagate",
         "zeroshot",
+        "export",
         "report",
     ):
         assert f" {command} " in done.stdout
@@ -52,7 +53,7 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("command", [*COMMANDS.split("|"), "zeroshot", "report"])
+@pytest.mark.parametrize("command", [*COMMANDS.split("|"), "zeroshot", "export", "report"])
 def test_every_command_teaches_by_example(command: str) -> None:
     done = mmssl(*command.split(), "--help")
     assert done.returncode == 0

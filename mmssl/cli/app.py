@@ -11,7 +11,7 @@ import typer
 import typer.core
 
 from mmssl import __version__
-from mmssl.cli import manifest, pipeline, propagation, retrieval, zeroshot
+from mmssl.cli import export, manifest, pipeline, propagation, retrieval, zeroshot
 from mmssl.errors import MmsslError, MmsslWarning
 from mmssl.memory import keep_freed_memory
 
@@ -55,6 +55,7 @@ app.command(no_args_is_help=True)(retrieval.search)
 app.command(no_args_is_help=True)(retrieval.duplicates)
 app.command(no_args_is_help=True)(propagation.propagate)
 app.command(no_args_is_help=True)(zeroshot.zeroshot)
+app.command(no_args_is_help=True)(export.export)
 app.command(no_args_is_help=True)(pipeline.report)
 app.add_typer(manifest.app, name="manifest")
 

@@ -20,7 +20,7 @@ from mmssl.models.image_text import ImageTextEncoder
 CONFIG_FILE = "open_clip_config.json"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-_MODES: dict[str, Any] = {"shortest": "cover", "longest": "contain", "squash": "squash"}
+RESIZE_MODES: dict[str, Any] = {"shortest": "cover", "longest": "contain", "squash": "squash"}
 
 
 class OpenClip(ImageTextEncoder):
@@ -63,7 +63,7 @@ class OpenClip(ImageTextEncoder):
         height, width = (visual.image_size,) * 2 if isinstance(visual.image_size, int) else visual.image_size
         self.framing = Framing(
             (height, width),
-            mode=_MODES[prepared["resize_mode"]],
+            mode=RESIZE_MODES[prepared["resize_mode"]],
             bicubic=prepared["interpolation"] != "bilinear",
             fill=int(prepared.get("fill_color", 0)),
         )
@@ -72,7 +72,7 @@ class OpenClip(ImageTextEncoder):
         self.register_buffer("mean", torch.tensor(prepared["mean"])[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(prepared["std"])[:, None, None], persistent=False)
         self.stride, self.feature_dim = self._map_facts()
-        self._tokenizer_folder = tokenizer
+        self.tokenizer_folder = tokenizer
         self._tokenizer: Any = None
 
     mean: Tensor
@@ -98,7 +98,7 @@ class OpenClip(ImageTextEncoder):
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
         """See `ImageTextEncoder`."""
         if self._tokenizer is None:
-            self._tokenizer = _create_tokenizer(self.config["text_cfg"], self._tokenizer_folder)
+            self._tokenizer = _create_tokenizer(self.config["text_cfg"], self.tokenizer_folder)
         tokens: Tensor = self._tokenizer(list(texts))
         return tokens
 
