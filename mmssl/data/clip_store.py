@@ -2,7 +2,8 @@
 
 A folder holds `shard-00000.bin`, `index.parquet` (a row a clip) and `store.json`, which is written last: a folder without it is
 not finished. A shard is nothing but pixels, uint8 `[clips, frames, 3, height, width]`, or nothing but samples of sound,
-little-endian float32 `[clips, frames, 1, samples]`. Until the end each finished shard has its own `shard-00000.parquet`, so
+little-endian float32 `[clips, frames, 1, samples]`; where clips have sound beside their pictures, each clip's pixels are
+followed by its samples, float32 `[1, samples]`. Until the end each finished shard has its own `shard-00000.parquet`, so
 that an interrupted writer knows which shards it need not write again.
 """
 
@@ -17,14 +18,16 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
+from torch import Tensor
 
+from mmssl.data.clip_form import ClipForm
 from mmssl.data.dataset import ClipItem, Clips
-from mmssl.data.sound import Sound, frame_shape
+from mmssl.data.sound import ClipSize
 from mmssl.errors import ClipStoreError
 from mmssl.files import atomic_file, remove_partial
 from mmssl.media.clip import Clip
-from mmssl.media.video import Size
 
 FORMAT = "mmssl clips 1"
 COLUMNS = pyarrow.schema(
@@ -49,51 +52,56 @@ class ClipStoreWriter:
     Args:
         folder: Where the store is made, or goes on being made.
         num_frames: Frames of every clip.
-        size: Height and width of every clip's pictures, or windows of sound.
+        size: Height and width of every clip's pictures, windows of sound, or both.
     """
 
-    def __init__(self, folder: Path, *, num_frames: int, size: Size | Sound) -> None:
+    def __init__(self, folder: Path, *, num_frames: int, size: ClipSize) -> None:
         self.folder = folder
-        self.shape = (num_frames, *frame_shape(size))
-        self.sample_rate = size.sample_rate if isinstance(size, Sound) else None
+        self.form = ClipForm.of(num_frames, size)
         folder.mkdir(parents=True, exist_ok=True)
 
     def is_done(self, shard: int) -> bool:
         """Whether a shard has been written whole, with clips of this shape."""
         if (self.folder / "store.json").exists():
             facts = _read_facts(self.folder)
-            return _form(facts) == self._form and shard < len(facts["shards"])
+            return ClipForm.from_facts(facts) == self.form and shard < len(facts["shards"])
         part = self.folder / _part_name(shard)
         if not part.exists():
             return False
         metadata = pyarrow.parquet.read_metadata(part)
-        form = _form(json.loads(metadata.metadata[b"form"]))
+        form = ClipForm.from_facts(json.loads(metadata.metadata[b"form"]))
         file = self.folder / _shard_name(shard)
-        num_bytes = metadata.num_rows * _clip_bytes(*self._form)
-        return form == self._form and file.exists() and file.stat().st_size == num_bytes
+        num_bytes = metadata.num_rows * self.form.dtype.itemsize
+        return form == self.form and file.exists() and file.stat().st_size == num_bytes
 
     def write_shard(self, shard: int, clips: Sequence[tuple[ClipItem, Clip]]) -> None:
         """Writes one shard, whole or not at all; it may hold no clip, where all of its rows were rejected.
 
         Raises:
-            ClipStoreError: If a clip has another shape, or timestamps other than its item's.
+            ClipStoreError: If a clip has another shape, other sound, or timestamps other than its item's.
         """
+        form = self.form
         columns: dict[str, list[Any]] = {name: [] for name in COLUMNS.names}
         with atomic_file(self.folder / _shard_name(shard)) as partial, partial.open("wb") as file:
             for item, clip in clips:
-                if tuple(clip.frames.shape) != self.shape:
+                if tuple(clip.frames.shape) != form.shape:
                     raise ClipStoreError(
-                        f"{item.id}: a clip of {tuple(clip.frames.shape)} does not fit into a store of {self.shape}; decode "
-                        f"it with num_frames={self.shape[0]}, size={self.shape[2:]}"
+                        f"{item.id}: a clip of {tuple(clip.frames.shape)} does not fit into a store of {form.shape}; decode "
+                        f"it with num_frames={form.shape[0]}, size={form.shape[2:]}"
+                    )
+                samples = 0 if clip.sound is None else clip.sound.shape[1]
+                if samples != form.sound_samples:
+                    raise ClipStoreError(
+                        f"{item.id}: has {samples} samples of sound, the clips of this store have {form.sound_samples}"
                     )
                 if item.pts_seconds != tuple(clip.pts_seconds.tolist()):
                     raise ClipStoreError(f"{item.id}: the item's timestamps are not those of its clip")
-                pixels = clip.frames.contiguous().numpy()
-                file.write(pixels.data)
+                parts = [part.contiguous().numpy() for part in (clip.frames, clip.sound) if part is not None]
+                for part in parts:
+                    file.write(part.data)
                 for name in COLUMNS.names:
-                    columns[name].append(_checksum(pixels) if name == "checksum" else getattr(item, name))
-        form = {"shape": self.shape, "sample_rate": self.sample_rate}
-        table = pyarrow.table(columns, schema=COLUMNS.with_metadata({"form": json.dumps(form)}))
+                    columns[name].append(_checksum(parts) if name == "checksum" else getattr(item, name))
+        table = pyarrow.table(columns, schema=COLUMNS.with_metadata({"form": json.dumps(form.facts)}))
         with atomic_file(self.folder / _part_name(shard)) as partial:
             pyarrow.parquet.write_table(table, partial)
 
@@ -122,8 +130,8 @@ class ClipStoreWriter:
             seen: set[str] = set()
             twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
             raise ClipStoreError(f"{self.folder}: two clips have the id {twice!r}; ids must be unique")
-        rate = {} if self.sample_rate is None else {"sample_rate": self.sample_rate}
-        content = hashlib.sha256(json.dumps([self.shape, self.sample_rate] if rate else self.shape).encode())
+        form = self.form.facts
+        content = hashlib.sha256(json.dumps(list(form.values()) if len(form) > 1 else self.form.shape).encode())
         for row in zip(*(table[name].to_pylist() for name in COLUMNS.names), strict=True):
             content.update(json.dumps(row).encode())
         index = self.folder / "index.parquet"
@@ -131,8 +139,7 @@ class ClipStoreWriter:
             pyarrow.parquet.write_table(table.combine_chunks(), partial)
         facts = {
             "format": FORMAT,
-            "shape": self.shape,
-            **rate,
+            **form,
             "shards": [len(part) for part in parts],
             "num_clips": len(table),
             "digest": content.hexdigest()[:16],
@@ -140,10 +147,6 @@ class ClipStoreWriter:
         }
         with atomic_file(self.folder / "store.json") as partial:
             partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-
-    @property
-    def _form(self) -> tuple[tuple[int, ...], int | None]:
-        return self.shape, self.sample_rate
 
 
 class ClipStore:
@@ -162,11 +165,11 @@ class ClipStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         facts = _read_facts(folder)
-        self._shape, self._sample_rate = _form(facts)
+        self._form = ClipForm.from_facts(facts)
         self._lengths: list[int] = facts["shards"]
         self._digest: str = facts["digest"]
         self._first = np.cumsum([0, *self._lengths])
-        clip_bytes = _clip_bytes(self._shape, self._sample_rate)
+        clip_bytes = self._form.dtype.itemsize
         index = folder / "index.parquet"
         if not index.is_file() or hashlib.sha256(index.read_bytes()).hexdigest() != facts["index_checksum"]:
             raise ClipStoreError(f"{index}: is missing or not what was written; decode the clips again")
@@ -186,22 +189,27 @@ class ClipStore:
     @property
     def num_frames(self) -> int:
         """Frames of every clip."""
-        return self._shape[0]
+        return self._form.shape[0]
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of every clip's pictures."""
-        return self._shape[2], self._shape[3]
+        return self._form.shape[2], self._form.shape[3]
 
     @property
     def sample_rate(self) -> int | None:
         """Hertz of sound; None of pictures."""
-        return self._sample_rate
+        return self._form.sample_rate
 
     @property
     def num_samples(self) -> int:
-        """Samples of every window of sound."""
-        return self._shape[2]
+        """Samples of every window of sound, or of the sound beside every clip's pictures."""
+        return self._form.sound_samples or self._form.shape[2]
+
+    @property
+    def sound_rate(self) -> int | None:
+        """Hertz of the sound beside pictures; None where there is none."""
+        return self._form.sound_rate
 
     @property
     def digest(self) -> str:
@@ -226,16 +234,18 @@ class ClipStore:
         Raises:
             IndexError: If a position is not in the store.
         """
-        batch = torch.empty(
-            (len(indices), *self._shape), dtype=torch.uint8 if self._sample_rate is None else torch.float32
-        )
-        rows = batch.numpy()
-        for row, index in zip(rows, indices, strict=True):
-            if not 0 <= index < len(self):
-                raise IndexError(f"clip {index} of a store of {len(self)}")
-            shard = int(np.searchsorted(self._first, index, side="right")) - 1
-            row[...] = self._shards[shard][index - self._first[shard]]
-        return batch
+        return self._copied("frames", indices)
+
+    def sounds(self, indices: Sequence[int], *, epoch: int = 0) -> Float32[Tensor, "batch 1 samples"]:
+        """Copies the sound beside clips out of the store; see `clips`.
+
+        Raises:
+            ClipStoreError: If there is none.
+            IndexError: If a position is not in the store.
+        """
+        if self.sound_rate is None:
+            raise ClipStoreError(f"{self.folder}: its clips have no sound beside them")
+        return self._copied("sound", indices)
 
     def verify(self) -> None:
         """Reads all pixels and compares them with what was written.
@@ -245,18 +255,28 @@ class ClipStore:
         """
         checksums = pyarrow.parquet.read_table(self.folder / "index.parquet", columns=["id", "checksum"]).to_pylist()
         for index, written in enumerate(checksums):
-            if _checksum(self.clips([index])[0].numpy()) != written["checksum"]:
+            parts = [self._copied(name, [index])[0].numpy() for name in self._form.dtype.names or ()]
+            if _checksum(parts) != written["checksum"]:
                 raise ClipStoreError(
                     f"{self.folder}: the pixels of {written['id']} are damaged; decode the clips again"
                 )
 
+    def _copied(self, name: str, indices: Sequence[int]) -> Tensor:
+        """One part of the clips at some positions."""
+        dtype, shape = self._form.dtype[name].subdtype or (self._form.dtype[name], ())
+        rows = np.empty((len(indices), *shape), dtype.newbyteorder("="))
+        for row, index in zip(rows, indices, strict=True):
+            if not 0 <= index < len(self):
+                raise IndexError(f"clip {index} of a store of {len(self)}")
+            shard = int(np.searchsorted(self._first, index, side="right")) - 1
+            row[...] = self._shards[shard][name][index - self._first[shard]]
+        return torch.from_numpy(rows)
+
     @cached_property
     def _shards(self) -> list[NDArray[Any]]:
-        dtype = _dtype(self._sample_rate)
+        dtype = self._form.dtype
         return [
-            np.memmap(self.folder / _shard_name(shard), dtype, "r", shape=(length, *self._shape))
-            if length
-            else np.empty((0, *self._shape), dtype)
+            np.memmap(self.folder / _shard_name(shard), dtype, "r", shape=(length,)) if length else np.empty(0, dtype)
             for shard, length in enumerate(self._lengths)
         ]
 
@@ -269,21 +289,11 @@ def _part_name(shard: int) -> str:
     return f"shard-{shard:05}.parquet"
 
 
-def _dtype(sample_rate: int | None) -> np.dtype[Any]:
-    return np.dtype(np.uint8 if sample_rate is None else "<f4")
-
-
-def _clip_bytes(shape: tuple[int, ...], sample_rate: int | None) -> int:
-    return int(np.prod(shape)) * _dtype(sample_rate).itemsize
-
-
-def _form(facts: dict[str, Any]) -> tuple[tuple[int, ...], int | None]:
-    """Shape and sample rate of a store's clips."""
-    return tuple(facts["shape"]), facts.get("sample_rate")
-
-
-def _checksum(pixels: NDArray[Any]) -> str:
-    return hashlib.blake2b(pixels.data, digest_size=8).hexdigest()
+def _checksum(parts: Sequence[NDArray[Any]]) -> str:
+    hashed = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        hashed.update(part.data)
+    return hashed.hexdigest()
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

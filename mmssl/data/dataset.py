@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from mmssl.config import digest
+from mmssl.errors import ConfigError
+from mmssl.media.clip import Footage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,11 @@ Clips = UInt8[Tensor, "batch frames 3 height width"] | Float32[Tensor, "batch fr
 
 @runtime_checkable
 class ClipSource(Protocol):
-    """Clips of one length and size, by position. One of sound also has `sample_rate`, see `sample_rate_of`."""
+    """Clips of one length and size, by position.
+
+    One of sound also has `sample_rate`, see `sample_rate_of`. One of pictures with the sound of the same time has `sound_rate`
+    and `sounds(indices, epoch=0)`, see `footage_of`; without these it is as any other of pictures.
+    """
 
     @property
     def items(self) -> Sequence[ClipItem]:
@@ -65,6 +72,37 @@ def sample_rate_of(source: ClipSource) -> int | None:
     """Hertz of a source of sound; None of one of pictures."""
     rate: int | None = getattr(source, "sample_rate", None)
     return rate
+
+
+def sound_rate_of(source: ClipSource) -> int | None:
+    """Hertz of the sound beside a source's pictures; None where there is none."""
+    rate: int | None = getattr(source, "sound_rate", None)
+    return rate
+
+
+def sounds_of(source: ClipSource, indices: Sequence[int], *, epoch: int = 0) -> Float32[Tensor, "batch 1 samples"]:
+    """The sound beside the pictures of some clips.
+
+    Raises:
+        ConfigError: If the source has none.
+    """
+    if sound_rate_of(source) is None:
+        raise ConfigError(
+            "this needs clips of pictures with the sound of the same time; set both size and sound in the decode stage"
+        )
+    sounds: Float32[Tensor, "batch 1 samples"] = source.sounds(indices, epoch=epoch)  # type: ignore[attr-defined]
+    return sounds
+
+
+def footage_of(source: ClipSource, indices: Sequence[int], *, epoch: int = 0) -> Footage:
+    """Pictures and sound of some clips.
+
+    Raises:
+        ConfigError: If the source has no sound beside its pictures.
+    """
+    sounds, items = sounds_of(source, indices, epoch=epoch), source.items
+    times = torch.tensor([items[index].pts_seconds for index in indices], dtype=torch.float64)
+    return Footage(source.clips(indices, epoch=epoch), times - times[:, :1], sounds, sound_rate_of(source) or 0)
 
 
 def evenly_spaced(length: int, count: int) -> list[int]:
@@ -100,6 +138,15 @@ class SubsetClips:
     def sample_rate(self) -> int | None:
         """See `sample_rate_of`."""
         return sample_rate_of(self._source)
+
+    @property
+    def sound_rate(self) -> int | None:
+        """See `sound_rate_of`."""
+        return sound_rate_of(self._source)
+
+    def sounds(self, indices: Sequence[int], *, epoch: int = 0) -> Float32[Tensor, "batch 1 samples"]:
+        """The sound beside the clips at some positions of the subset."""
+        return sounds_of(self._source, [self._indices[index] for index in indices], epoch=epoch)
 
     def __len__(self) -> int:
         return len(self._indices)

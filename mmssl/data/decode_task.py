@@ -5,11 +5,10 @@ from pathlib import Path
 
 from mmssl.data.decoding import decode_row
 from mmssl.data.manifest import ManifestRow
-from mmssl.data.sound import Sound
+from mmssl.data.sound import ClipSize
 from mmssl.errors import DecodeError
 from mmssl.media.clip import Clip
 from mmssl.media.sampling import Sampler
-from mmssl.media.video import Size
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,14 @@ class DecodeTask:
     item: int
 
 
-def decode_task(task: DecodeTask, *, sampler: Sampler, num_frames: int, size: Size | Sound, seed: int) -> list[Clip]:
+def decode_task(task: DecodeTask, *, sampler: Sampler, num_frames: int, size: ClipSize, seed: int) -> list[Clip]:
     """Decodes a row's clips.
 
     Args:
         task: The row.
         sampler: See `mmssl.media.sampling`.
         num_frames: Frames that every clip must have.
-        size: Height and width of the clips' pictures, or windows of sound.
+        size: Height and width of the clips' pictures, windows of sound, or both.
         seed: Of the run.
 
     Raises:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmssl.data.manifest import ManifestRow
-from mmssl.data.sound import Sound, decode_sound
+from mmssl.data.sound import ClipSize, PicturesAndSound, Sound, decode_sound
+from mmssl.data.sound_beside import with_sound
 from mmssl.errors import DecodeError
 from mmssl.functional.random import ItemRandom
 from mmssl.media.clip import Clip
@@ -26,7 +27,7 @@ MOTION_SIDE = 32
 
 
 def decode_row(
-    path: Path, row: ManifestRow, *, sampler: Sampler, size: Size | Sound, seed: int, epoch: int, item: int
+    path: Path, row: ManifestRow, *, sampler: Sampler, size: ClipSize, seed: int, epoch: int, item: int
 ) -> list[Clip]:
     """Decodes the clips that a sampler picks from a row's video or sound, or a row's image as a clip of one frame.
 
@@ -38,7 +39,8 @@ def decode_row(
         path: The row's file.
         row: Gives the kind of media and the segment.
         sampler: See `mmssl.media.sampling`.
-        size: Height and width of the clips' pictures; or windows of sound, for which see `decode_sound`.
+        size: Height and width of the clips' pictures; or windows of sound, for which see `decode_sound`; or both, for which
+            see `with_sound`.
         seed: Of the run.
         epoch: Pass over the data.
         item: The row's position, which its random numbers belong to.
@@ -48,6 +50,11 @@ def decode_row(
     """
     if isinstance(size, Sound):
         return decode_sound(path, row, sampler=sampler, sound=size, seed=seed, epoch=epoch, item=item)
+    if isinstance(size, PicturesAndSound):
+        if row.media_type == "image":
+            raise DecodeError(f"{path}: is an image, which has no sound")
+        seen = decode_row(path, row, sampler=sampler, size=size.size, seed=seed, epoch=epoch, item=item)
+        return with_sound(path, row, seen, sound=size.sound)
     if row.media_type == "image":
         image = read_image(path)[None]
         framing = framing_of(path, row, (image.shape[2], image.shape[3]), size)

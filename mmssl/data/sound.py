@@ -17,6 +17,7 @@ from mmssl.functional.random import ItemRandom
 from mmssl.media.audio import read_audio, sound_span
 from mmssl.media.clip import Clip
 from mmssl.media.sampling import Sampler, sample_clips
+from mmssl.media.segment import PastEnd
 from mmssl.media.video import Size
 
 GRID_SECONDS = 0.01
@@ -68,12 +69,31 @@ class Sound:
         return round(self.window_seconds * self.sample_rate)
 
 
-def frame_shape(size: Size | Sound) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class PicturesAndSound:
+    """What a clip is where pictures are wanted together with the sound of the same stretch of time.
+
+    Args:
+        size: Height and width of the pictures.
+        sound: The window of sound that begins with the clip's first frame.
+    """
+
+    size: Size
+    sound: Sound
+
+
+ClipSize = Size | Sound | PicturesAndSound
+"""Height and width of pictures, windows of sound in their place, or both beside each other."""
+
+
+def frame_shape(size: ClipSize) -> tuple[int, ...]:
     """Shape of a frame: `(3, height, width)` of pictures, `(1, samples)` of sound."""
-    return (1, size.num_samples) if isinstance(size, Sound) else (3, *size)
+    if isinstance(size, Sound):
+        return 1, size.num_samples
+    return 3, *(size.size if isinstance(size, PicturesAndSound) else size)
 
 
-def frame_dtype(size: Size | Sound) -> torch.dtype:
+def frame_dtype(size: ClipSize) -> torch.dtype:
     """Uint8 of pictures, float32 of sound."""
     return torch.float32 if isinstance(size, Sound) else torch.uint8
 
@@ -102,7 +122,7 @@ def decode_sound(
         raise DecodeError(f"{path}: is an image, which has no sound")
     if getattr(sampler, "needs_motion", False):
         raise DecodeError(f"{path}: the sampler goes by what moves in pictures; choose another for sound")
-    start, end = _segment(path, row, sampler)
+    start, end = sound_segment(path, row, past_end=sampler.past_end)
     if end - start < max(sound.min_seconds, 1 / sound.sample_rate):
         raise DecodeError(
             f"{path}: {max(end - start, 0):.4f} s of sound are shorter than min_seconds {sound.min_seconds}"
@@ -123,7 +143,7 @@ def decode_sound(
         raise DecodeError(f"{path}: {error}") from error
     wanted = sorted({place for clip in chosen for place in clip})
     begins = [float(moments[place]) for place in wanted]
-    windows = dict(zip(wanted, _windows(path, begins, end, sound), strict=True))
+    windows = dict(zip(wanted, sound_windows(path, begins, end, sound), strict=True))
     clips = []
     for places in chosen:
         frames = torch.stack([windows[place][0] for place in places])[:, None]
@@ -140,11 +160,16 @@ def level_db(samples: Float32[Tensor, "*shape"]) -> float:
     return float(10 * samples.double().square().mean().log10())
 
 
-def _segment(path: Path, row: ManifestRow, sampler: Sampler) -> tuple[float, float]:
-    """Begin and end of the row's segment, the end no later than the file's."""
+def sound_segment(path: Path, row: ManifestRow, *, past_end: PastEnd) -> tuple[float, float]:
+    """Begin and end of the sound in a row's segment, the end no later than the file's.
+
+    Raises:
+        MediaError: If the file has no sound.
+        DecodeError: If the segment ends after the file and `past_end` is `error`.
+    """
     file_begin, file_end = sound_span(path)
     start = file_begin if row.start is None else float(row.start)
-    if row.end is not None and row.end > file_end + ROUNDING_SECONDS and sampler.past_end == "error":
+    if row.end is not None and row.end > file_end + ROUNDING_SECONDS and past_end == "error":
         raise DecodeError(
             f"{path}: the segment ends at {row.end:.3f} s, but the sound at {file_end:.3f} s; correct the row, or set "
             "past_end to repeat_last, loop or shorten"
@@ -152,10 +177,20 @@ def _segment(path: Path, row: ManifestRow, sampler: Sampler) -> tuple[float, flo
     return start, file_end if row.end is None else min(float(row.end), file_end)
 
 
-def _windows(
+def sound_windows(
     path: Path, begins: Sequence[float], end: float, sound: Sound
 ) -> list[tuple[Float32[Tensor, " samples"], float]]:
-    """The window that begins at each of some ascending moments, and the time of its first sample."""
+    """The window that begins at each of some ascending moments, and the time of its first sample.
+
+    Args:
+        path: The file.
+        begins: The moments, in seconds on the file's time axis.
+        end: Where the segment ends; what a window lacks there is filled up as `sound.too_short` says.
+        sound: What a window is.
+
+    Raises:
+        DecodeError: If there is no such channel, or the sound breaks off before its header says.
+    """
     found = []
     for group in _groups(begins, sound.window_seconds):
         waveform = read_audio(

@@ -15,11 +15,12 @@ from mmssl.data.clip_store import ClipStore, ClipStoreWriter
 from mmssl.data.dataset import ClipItem
 from mmssl.data.decode_task import DecodeTask, decode_task
 from mmssl.data.manifest import ManifestRow, read_manifest
-from mmssl.data.sound import Sound
+from mmssl.data.sound import ClipSize, PicturesAndSound, Sound
 from mmssl.errors import ManifestError, StageError
 from mmssl.files import atomic_file
 from mmssl.media.clip import Clip
 from mmssl.media.sampling import SAMPLER_CHOICE
+from mmssl.media.video import Size
 from mmssl.media.worker_pool import WorkerPool
 from mmssl.progress import Progress
 from mmssl.report.section import Reject
@@ -56,7 +57,8 @@ def decode(
         manifest: One manifest, or several; of several, ids and groups are prefixed with the manifest's name.
         num_frames: Frames of every clip, or its windows of sound; 1 for images.
         size: Side of the square, or height and width, that frames are resized to cover and then cropped to.
-        sound: Windows of sound to decode in place of pictures, from audio files and from the sound tracks of videos.
+        sound: Windows of sound to decode in place of pictures, from audio files and from the sound tracks of videos; together
+            with `size`, each clip's pictures and the window of sound that begins with its first frame.
         sampler: Which frames of a row make clips.
         time_limit_seconds: A row that takes longer is rejected.
         memory_limit_gib: A row that takes more is rejected.
@@ -67,16 +69,15 @@ def decode(
 
     Raises:
         ManifestError: If a manifest cannot be read or ids stand twice.
-        StageError: If too many rows are rejected, or not exactly one of `size` and `sound` is given.
+        StageError: If too many rows are rejected, neither `size` nor `sound` is given, or both and `on_the_fly`.
     """
-    if (size is None) == (sound is None):
-        raise StageError("give either size, to decode pictures, or sound, to decode sound")
+    form = _form((size, size) if isinstance(size, int) else size, sound)
     tasks = read_tasks([manifest] if isinstance(manifest, Path) else manifest)
     shards = [tasks[start : start + rows_per_shard] for start in range(0, len(tasks), rows_per_shard)]
-    form = sound or ((size, size) if isinstance(size, int) else size)
-    assert form is not None
     memory_limit_bytes = int(memory_limit_gib * 2**30)
     if on_the_fly:
+        if isinstance(form, PicturesAndSound):
+            raise StageError("pictures with their sound have to be stored; leave on_the_fly out")
         describe_clips(
             out,
             tasks,
@@ -137,6 +138,16 @@ def decode(
     if len(rejects) > max_reject_fraction * len(tasks) or not len(clips_made):
         raise StageError(_too_many(out / REJECTS, rejects, len(tasks), max_reject_fraction))
     write_decode_section(out, clips_made, [task.row for task in tasks], rejects)
+
+
+def _form(size: Size | None, sound: Sound | None) -> ClipSize:
+    if size is not None and sound is not None:
+        return PicturesAndSound(size, sound)
+    if size is not None:
+        return size
+    if sound is not None:
+        return sound
+    raise StageError("give size, to decode pictures, or sound, to decode sound, or both for pictures with their sound")
 
 
 def read_tasks(manifests: Sequence[Path]) -> list[DecodeTask]:

@@ -48,7 +48,13 @@ def _form(clips: ClipStore) -> list[tuple[str, str | int | float]]:
     """What every clip is like."""
     if clips.sample_rate is None:
         height, width = clips.size
-        return [("frames a clip", clips.num_frames), ("height x width, pixels", f"{height} x {width}")]
+        beside = []
+        if clips.sound_rate is not None:
+            beside = [
+                ("seconds of sound beside them", clips.num_samples / clips.sound_rate),
+                ("its sample rate, hertz", clips.sound_rate),
+            ]
+        return [("frames a clip", clips.num_frames), ("height x width, pixels", f"{height} x {width}"), *beside]
     return [
         ("windows of sound a clip", clips.num_frames),
         ("seconds of a window", clips.num_samples / clips.sample_rate),

@@ -25,18 +25,23 @@ def clicks(rate: int) -> np.ndarray:
     )
 
 
-def write_track(path: Path, codec: str, rate: int, *, with_pictures: bool, begin: float = 0.0) -> None:
-    sound = clicks(rate)
+def write_track(
+    path: Path, codec: str, rate: int, *, with_pictures: bool, begin: float = 0.0, fps: int = 25, seconds: float = 3.0
+) -> None:
+    """Clicks, and pictures that are black but for a white one at each moment of a click that a frame begins at."""
+    sound = clicks(rate)[: round(seconds * rate)]
     exact_edits = {"movie_timescale": str(rate)} if path.suffix in (".mp4", ".mov", ".m4a") else {}
     with av.open(str(path), "w", options=exact_edits) as container:
         if with_pictures:
-            pictures = container.add_stream("libx264", rate=25)
+            pictures = container.add_stream("libx264", rate=fps)
             pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
         track = container.add_stream(codec, rate=rate, layout="mono")
         track.bit_rate = 128_000
         if with_pictures:
-            for number in range(75):
-                frame = av.VideoFrame(64, 48, "yuv420p")
+            for number in range(3 * fps):
+                planes = np.full((72, 64), 128, np.uint8)
+                planes[:48] = 235 if number / fps in CLICKS else 16
+                frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
                 frame.pts = number
                 container.mux(pictures.encode(frame))
             container.mux(pictures.encode(None))

@@ -71,11 +71,10 @@ def test_stored_and_decoded_on_the_fly_are_the_same(tmp_path: Path) -> None:
         assert torch.equal(stored.clips([2, 0]), fly.clips([2, 0]))
 
 
-@pytest.mark.parametrize("extra", [{}, {"size": 32, "sound": SOUND}])
-def test_pictures_or_sound(extra: dict[str, object], tmp_path: Path) -> None:
+def test_neither_pictures_nor_sound(tmp_path: Path) -> None:
     manifest = write_recordings(tmp_path / "data", count=1)
-    recipe = Recipe({"name": "a", "stages": {"clips": {"stage": "decode", "manifest": str(manifest), **extra}}})
-    with pytest.raises(StageError, match="either size, to decode pictures, or sound"):
+    recipe = Recipe({"name": "a", "stages": {"clips": {"stage": "decode", "manifest": str(manifest)}}})
+    with pytest.raises(StageError, match="give size, to decode pictures, or sound, to decode sound, or both"):
         run(recipe, out=tmp_path / "run", workers=1)
 
 
