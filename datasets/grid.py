@@ -4,7 +4,11 @@ With `--words`, each row is one word of a sentence, cut out by the alignment, an
 
 ROOT holds the videos, here or in folders below (`mp4/bbaf2n.mp4`), and may hold the alignments of the words
 (`align/bbaf2n.align`). The six signs of a name are the six words of the sentence. No sentence stands twice for a talker, so
-clips are split one by one: about a fifth, by a hash of the name, is the split `test`, the rest `train`.
+clips are split one by one: about a fifth, by a hash of the name, is the split `test`, the rest `train`. With `--splits 160 80`,
+exactly 160 are `test` and 80 `valid`, to choose settings on.
+
+The sound track is that of the videos: `size` and `sound` together in the decode stage give both. The column `words` holds when
+each word begins and ends, in seconds on the time axis of picture and sound, which begin together.
 
 Source: https://spandh.dcs.shef.ac.uk/gridcorpus, CC BY 4.0.
 """
@@ -42,19 +46,24 @@ AROUND_SECONDS = 0.08
 """Lips move before a word is heard and after."""
 
 
-def rows(root: Path, *, box: Sequence[float] | None = None) -> Iterator[ManifestRow]:
+def rows(
+    root: Path, *, box: Sequence[float] | None = None, splits: tuple[int, int] | None = None
+) -> Iterator[ManifestRow]:
     """A row a clip: the sentence as its caption, each word in a column, and in `words` when it is said.
 
     Args:
         root: Folder of the videos.
         box: Part of the picture to decode: top, left, bottom, right as shares; all of it where None.
+        splits: How many clips are of the splits `test` and `valid`; about a fifth and none where None.
 
     Raises:
-        ManifestError: If there is no video, or one is not named by the corpus's rule.
+        ManifestError: If there is no video, one is not named by the corpus's rule, an alignment cannot be read or is that of
+            other words, or no clip is left to train on.
     """
     files = sorted(path for path in root.rglob("*") if path.is_file() and media_type_of(path.name) == "video")
     if not files:
         raise ManifestError(f"{root}: holds no video; expected names such as mp4/bbaf2n.mp4")
+    split_of = _splits([path.stem for path in files], splits)
     for path in files:
         words = _words(path)
         extra: dict[str, object] = dict(words)
@@ -62,13 +71,13 @@ def rows(root: Path, *, box: Sequence[float] | None = None) -> Iterator[Manifest
             extra["box"] = list(box)
         alignment = root / "align" / f"{path.stem}.align"
         if alignment.is_file():
-            extra["words"] = _moments(alignment)
+            extra["words"] = _moments(alignment, list(words.values()))
         yield ManifestRow(
             id=path.stem,
             uri=path.relative_to(root).as_posix(),
             media_type="video",
             caption=" ".join(words.values()),
-            split="test" if int(hashlib.sha256(path.stem.encode()).hexdigest(), 16) % TEST_EVERY == 0 else "train",
+            split=split_of[path.stem],
             group=path.stem,
             extra=extra,
         )
@@ -106,13 +115,37 @@ def _words(path: Path) -> dict[str, str]:
     return {kind: of[sign] for sign, (kind, of) in zip(signs, WORDS.items(), strict=True)}
 
 
-def _moments(alignment: Path) -> list[list[float | str]]:
+def _splits(names: Sequence[str], counts: tuple[int, int] | None) -> dict[str, str]:
+    """The split of each clip, by a hash of its name."""
+    hashes = {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) for name in names}
+    if counts is None:
+        return {name: "train" if value % TEST_EVERY else "test" for name, value in hashes.items()}
+    num_test, num_valid = counts
+    if min(counts) < 0 or num_test + num_valid >= len(names):
+        raise ManifestError(
+            f"of {len(names)} clips, {num_test} to test and {num_valid} to validate leave none to train on"
+        )
+    ordered = sorted(hashes, key=lambda name: hashes[name])
+    kinds = ["test"] * num_test + ["valid"] * num_valid + ["train"] * (len(names) - num_test - num_valid)
+    return dict(zip(ordered, kinds, strict=True))
+
+
+def _moments(alignment: Path, words: Sequence[str]) -> list[list[float | str]]:
     """Begin and end in seconds of each word, and the word; silence is left out."""
     found: list[list[float | str]] = []
     for line in alignment.read_text(encoding="utf-8").splitlines():
-        begin, end, word = line.split()
+        try:
+            begin, end, word = line.split()
+            moment = int(begin) / UNITS_PER_SECOND, int(end) / UNITS_PER_SECOND
+        except ValueError as error:
+            raise ManifestError(
+                f"{alignment}: {line!r} is not begin, end and word, such as '12500 20000 bin'"
+            ) from error
         if word not in ("sil", "sp"):
-            found.append([int(begin) / UNITS_PER_SECOND, int(end) / UNITS_PER_SECOND, word])
+            found.append([*moment, word])
+    aligned = [word for _, _, word in found]
+    if aligned != list(words):
+        raise ManifestError(f"{alignment}: is of {' '.join(map(str, aligned))!r}, its video of {' '.join(words)!r}")
     return found
 
 
@@ -123,9 +156,10 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
     parser.add_argument("--mouth", action="store_true", help="decode the mouth of talker s1 alone")
     parser.add_argument("--words", nargs="+", choices=tuple(WORDS), metavar="KIND", help=f"of {', '.join(WORDS)}")
+    parser.add_argument("--splits", nargs=2, type=int, metavar=("TEST", "VALID"), help="how many clips, exactly")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"
-    found = rows(given.root, box=MOUTH if given.mouth else None)
+    found = rows(given.root, box=MOUTH if given.mouth else None, splits=tuple(given.splits) if given.splits else None)
     write_manifest(out, word_rows(found, given.words) if given.words else found, root=given.root)
     print(out)
 

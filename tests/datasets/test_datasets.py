@@ -321,5 +321,16 @@ def test_grid(tmp_path: Path) -> None:
     assert (digit.start, digit.end, digit.extra) == (1.12, 1.68, {"digit": "two"})
     assert verb.split == digit.split == first.split
 
+    (root / "align" / "bbaf2n.align").write_text("0 12500 sil\n12500 20000 bin\n")
+    assert "is of 'bin', its video of 'bin blue at f two now'" in run("grid", root).stderr
+    (root / "align" / "bbaf2n.align").write_text("0 soon\n")
+    assert "'0 soon' is not begin, end and word" in run("grid", root).stderr
+    (root / "align" / "bbaf2n.align").unlink()
+    for name in ("swwzzs", "lrip9a", "lrip9s", "lrip9p"):
+        (root / "mp4" / f"{name}.mp4").touch()
+    counts = [row.split for row in rows_of("grid", root, "--splits", "2", "1")]
+    assert sorted(map(str, counts)) == ["test", "test", "train", "train", "valid"]
+    assert "leave none to train on" in run("grid", root, "--splits", "4", "1").stderr
+
     (root / "mp4" / "bbaf2n.mp4").rename(root / "mp4" / "bbqf2n.mp4")
     assert "not named by six signs" in run("grid", root).stderr
