@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mmssl.config import Choice
+from mmssl.models.audio_visual import AudioVisualTowers
 from mmssl.models.colors import LabPatches, Pixels
 from mmssl.models.cpc_encoder import CPCEncoder
 from mmssl.models.encoder import Encoder
@@ -17,6 +18,7 @@ from mmssl.models.towers import ImageTextTowers
 from mmssl.models.vit import VisionTransformer
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "audio_visual": AudioVisualTowers,
     "cpc_encoder": CPCEncoder,
     "image_text": ImageTextTowers,
     "lab": LabPatches,

@@ -30,7 +30,9 @@ CARD_FILE = "card.json"
 CHECKPOINT_FOLDER = "checkpoint"
 SHIPPED_FOLDER = Path(mmssl.__file__).parent / "weights"
 """The checkpoint that comes with this package."""
-TRAINED = tuple(name for name in ENCODERS if name not in (*WEIGHTLESS, "image_text", "open_clip", "timm"))
+TRAINED = tuple(
+    name for name in ENCODERS if name not in (*WEIGHTLESS, "audio_visual", "image_text", "open_clip", "timm")
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from mmssl.config import Choice
 from mmssl.objectives.audio_contrastive import AudioContrastive
+from mmssl.objectives.audio_visual_correspondence import AudioVisualCorrespondence
 from mmssl.objectives.barlow_twins import BarlowTwins
 from mmssl.objectives.byol import BYOL
 from mmssl.objectives.clip import CLIP
@@ -32,6 +33,7 @@ from mmssl.objectives.video_colorization import VideoColorization
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "audio_contrastive": AudioContrastive,
+    "audio_visual_correspondence": AudioVisualCorrespondence,
     "barlow_twins": BarlowTwins,
     "byol": BYOL,
     "clip": CLIP,

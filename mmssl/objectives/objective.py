@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mmssl.data.dataset import ClipSource, sample_rate_of
 from mmssl.models.encoder import Encoder
 from mmssl.models.modes import looking_only
 
@@ -43,6 +44,9 @@ class Objective(nn.Module):
     needs_groups: bool = False
     """Whether batches carry `groups`, a number for each item's group, such as its speaker."""
 
+    prepare_items: int = 0
+    """How many clips `prepare` wants to see, where that is more than a batch; it is given as many as an epoch has."""
+
     needs_labels: ClassVar[bool] = False
     """Whether batches carry `labels`, the number of each item's class, for a method that is not self-supervised."""
 
@@ -57,6 +61,14 @@ class Objective(nn.Module):
     def guesses(self) -> Mapping[str, float]:
         """What guessing gives, by the name of a scalar that `forward` gives; the report's plots show it beside."""
         return {}
+
+    def check_fits(self, source: ClipSource) -> None:
+        """Refuses clips that this method cannot learn from, before the training starts.
+
+        Raises:
+            ConfigError: If the encoder takes pictures and the clips are sound, or the other way round.
+        """
+        self.encoder.check_fits(sample_rate_of(source))
 
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
         """Captions as numbers, for a method that needs them; called once for all captions."""

@@ -11,11 +11,11 @@ from torch import Tensor
 from mmssl.data.dataset import ClipSource, evenly_spaced
 from mmssl.functional.collapse import collapse_warning
 from mmssl.functional.picture_grid import picture_grid
-from mmssl.functional.random import ItemRandom
 from mmssl.media.image import write_png
 from mmssl.objectives.objective import Objective
 from mmssl.report.section import Block, Images, Picture, Section, Table, Warn, write_section
 from mmssl.stages.train_curves import curves
+from mmssl.training.batches import viewed
 from mmssl.views.view import View
 
 PREVIEW_CLIPS = 8
@@ -40,7 +40,7 @@ def write_train_section(
         ("last loss", lines[-1]["loss"]),
     )
     positions = evenly_spaced(len(source), PREVIEW_CLIPS)
-    batch = view(source.clips(positions), ItemRandom(seed, 0, positions))
+    batch = viewed(view, source, positions, seed=seed)
     device = next((parameter.device for parameter in objective.parameters()), torch.device("cpu"))
     pictures = objective.pictures({key: value.to(device) for key, value in batch.items()})
     blocks: tuple[Block, ...] = (
@@ -64,7 +64,7 @@ def _previews(batch: dict[str, Tensor]) -> dict[str, Float[Tensor, "3 height wid
     """Each image-like entry of a batch as one picture: clips side by side, their frames below each other."""
     previews = {}
     for key, value in batch.items():
-        frames = value[:, None] if value.ndim == 4 else value
+        frames = value[:, None] if value.ndim == 4 else value.flatten(0, -5) if value.ndim > 5 else value
         if frames.ndim == 5 and frames.shape[1] > 0 and frames.shape[2] == 3 and value.is_floating_point():
             previews[key] = picture_grid(frames.unbind(1))
     return previews

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmssl.data.dataset import ClipSource
+from mmssl.data.dataset import ClipSource, footage_of
 from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
 from mmssl.objectives.objective import Batch
@@ -82,10 +82,11 @@ class Batches:
         size = self._plan.settings.batch_size
         return epoch, tuple(self._order[1][position * size : (position + 1) * size])
 
-    def whole(self, step: int) -> Batch:
-        """The batch of a step over all ranks, on this rank's device."""
-        epoch, indices = self.indices(step)
-        return self._load(epoch, indices)
+    def first(self, count: int) -> Batch:
+        """As many of the first epoch's batches as hold `count` clips, at least one, over all ranks, on this rank's device."""
+        steps = min(max(1, -(-count // self._plan.settings.batch_size)), self._plan.steps_per_epoch)
+        parts = [self._load(*self.indices(step)) for step in range(steps)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def steps(self, first: int, last: int) -> Iterator[StepBatch]:
         """The batches of steps `first` to `last - 1`; with `prefetch` the next one is made while the caller uses one."""
@@ -112,9 +113,8 @@ class Batches:
         return StepBatch(step, epoch, indices, parts)
 
     def _load(self, epoch: int, indices: tuple[int, ...]) -> Batch:
-        clips = self._source.clips(indices, epoch=epoch)
         with torch.no_grad():
-            batch = self._view(clips, ItemRandom(self._seed, epoch, indices))
+            batch = viewed(self._view, self._source, indices, seed=self._seed, epoch=epoch)
         if self._labels is not None:
             batch["labels"] = self._labels[list(indices)]
         if self._captions is not None:
@@ -124,6 +124,13 @@ class Batches:
         if self._ranks.device.type == "cuda":
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
         return {name: tensor.to(self._ranks.device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def viewed(view: View, source: ClipSource, indices: Sequence[int], *, seed: int, epoch: int = 0) -> Batch:
+    """What a view makes of some clips, and of the sound beside them where it hears."""
+    hears = getattr(view, "hears", False)
+    clips = footage_of(source, indices, epoch=epoch) if hears else source.clips(indices, epoch=epoch)
+    return view(clips, ItemRandom(seed, epoch, indices))
 
 
 def _numbered_labels(source: ClipSource) -> Tensor:

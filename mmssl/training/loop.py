@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmssl.config import Spec, build, digest
-from mmssl.data.dataset import ClipSource, sample_rate_of
+from mmssl.data.dataset import ClipSource
 from mmssl.errors import TrainingError
 from mmssl.files import atomic_file
 from mmssl.models.loading import save_encoder
@@ -64,17 +64,17 @@ def train(
 
     Raises:
         TrainingError: If the settings do not fit the clips or the objective, or the loss or its gradient is not finite.
-        ConfigError: If the encoder takes pictures and the clips are sound, or the other way round.
+        ConfigError: If the objective cannot learn from such clips.
         CheckpointError: If `out` holds the state of a training with other settings, data or objective.
         KeyboardInterrupt: After Ctrl-C, once the state is saved.
     """
-    objective.encoder.check_fits(sample_rate_of(source))
     with joined_ranks(settings.device) as ranks:
         if settings.accumulate > 1 and objective.looks_across_batch:
             raise TrainingError(
                 f"{type(objective).__name__} compares the items of a batch with each other, so {settings.accumulate} "
                 "micro-batches are not one batch; set accumulate=1 and a smaller batch_size, or use more ranks"
             )
+        objective.check_fits(source)
         plan = Plan(len(source), ranks.count, settings)
         facts = {"seed": seed, "clips": source.digest, "training": settings.what_changes_results(), **(facts or {})}
         training = _Training(
@@ -144,7 +144,7 @@ class _Training:
         if progressed is None:
             progressed = Progressed(0, self.digest)
             self._seed(step=-1, rank=0)
-            self.objective.prepare(self.batches.whole(0))
+            self.objective.prepare(self.batches.first(self.objective.prepare_items))
         else:
             self.scaler.load_state_dict(progressed.scaler)
         broadcast_state(self.objective, self.ranks)

@@ -32,7 +32,8 @@ class CollapseWatch:
         clips = source.clips(positions)
         self._images = clips[:, clips.shape[1] // 2].clone()
         with torch.no_grad():
-            self._pair = _pair(view(clips[:1], ItemRandom(seed, 0, positions[:1])))
+            hears = getattr(view, "hears", False)
+            self._pair = [] if hears else _pair(view(clips[:1], ItemRandom(seed, 0, positions[:1])))
             if self._pair:
                 self._pair = _pair(view(clips, ItemRandom(seed, 0, positions)))
         self._device = device

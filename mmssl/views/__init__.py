@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mmssl.config import Choice
+from mmssl.views.audio_visual import AudioVisualView
 from mmssl.views.byol import BYOLView
 from mmssl.views.corrupted import CorruptedView
 from mmssl.views.frames import CenterView, FramesView
@@ -20,6 +21,7 @@ from mmssl.views.time_contrast import TimeContrastView
 from mmssl.views.view import View
 
 VIEWS: dict[str, Callable[..., View]] = {
+    "audio_visual": AudioVisualView,
     "byol": BYOLView,
     "center": CenterView,
     "corrupted": CorruptedView,

@@ -1,8 +1,7 @@
 """What a view is to the loop."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from mmssl.functional.random import ItemRandom
@@ -17,7 +16,13 @@ class View(Protocol):
 
     def __call__(
         self,
-        clips: UInt8[Tensor, "batch frames 3 height width"] | Float32[Tensor, "batch frames 1 samples"],
+        clips: Any,
         random: ItemRandom,
     ) -> dict[str, Tensor]:
-        """The batch; images are RGB in 0..1."""
+        """The batch; images are RGB in 0..1.
+
+        Args:
+            clips: Pictures, uint8 `[batch, frames, 3, height, width]`; windows of sound, float32 `[batch, frames, 1, samples]`;
+                or `Footage`, for a view whose attribute `hears` is true.
+            random: One item a clip.
+        """

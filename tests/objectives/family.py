@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmssl.config import build
 from mmssl.functional.random import ItemRandom
+from mmssl.media.clip import Footage
 from mmssl.models import ENCODER_CHOICE
 from mmssl.objectives import OBJECTIVE_CHOICE
 from mmssl.objectives.objective import Batch, Objective
@@ -21,6 +22,14 @@ PAIR: dict[str, Any] = {
     "projection_dim": 16,
 }
 SOUND_ENCODER: dict[str, Any] = {"name": "cpc_encoder", "sample_rate": 8000, "code_dim": 16, "context_dim": 16}
+AUDIO_VISUAL: dict[str, Any] = {
+    "name": "audio_visual",
+    "image": ENCODER,
+    "sound": {"name": "log_mel", "sample_rate": 8000, "num_mels": 16},
+    "projection_dim": 16,
+    "hidden_dim": 16,
+    "num_parts": 2,
+}
 ENCODERS: dict[str, dict[str, Any]] = {
     "audio_contrastive": {
         "name": "mel_resnet",
@@ -29,6 +38,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
         "num_blocks": [1, 1],
         "feature_dim": 16,
     },
+    "audio_visual_correspondence": AUDIO_VISUAL,
     "clip": PAIR,
     "cpc": SOUND_ENCODER,
     "colorization": {**ENCODER, "input": "lightness"},
@@ -53,7 +63,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "simsiam": {"hidden_dim": 32, "predictor_dim": 8},
     "vicreg": {"projection_dim": 32},
 }
-VIEW_SETTINGS: dict[str, dict[str, Any]] = {"jigsaw": {"num_permutations": 30}, "mae": {"patch": 8}}
+VIEW_SETTINGS: dict[str, dict[str, Any]] = {
+    "audio_visual": {"num_frames": 2, "window_seconds": 0.06, "seconds_apart": 0.06},
+    "jigsaw": {"num_permutations": 30},
+    "mae": {"patch": 8},
+}
 
 
 def clips(num_clips: int, *, seed: int = 1) -> Tensor:
@@ -73,8 +87,17 @@ def sound_clips(num_clips: int, *, seed: int = 1) -> Tensor:
     return 0.3 * phase.sin() * sounding
 
 
-def clips_for(objective: Objective, num_clips: int, *, seed: int = 1) -> Tensor:
-    """What the objective's encoder takes."""
+def footage(num_clips: int, *, seed: int = 1) -> Footage:
+    """Moving blocks, each with its tone."""
+    seconds = 0.03 * torch.arange(6, dtype=torch.float64)
+    sounds = sound_clips(num_clips, seed=seed)[:, 0]
+    return Footage(clips(num_clips, seed=seed), seconds.expand(num_clips, -1), sounds, 8000)
+
+
+def clips_for(objective: Objective, num_clips: int, *, seed: int = 1) -> Tensor | Footage:
+    """What the objective's view takes."""
+    if objective.default_view["name"] == "audio_visual":
+        return footage(num_clips, seed=seed)
     return (clips if objective.encoder.sample_rate is None else sound_clips)(num_clips, seed=seed)
 
 

@@ -47,7 +47,7 @@ def run(out: Path, name: str, *, stop_after: int | None = None) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["byol", "cpc", "dino", "moco_v2"])
+@pytest.mark.parametrize("name", ["audio_visual_correspondence", "byol", "cpc", "dino", "moco_v2"])
 def test_teacher_queue_and_center_survive_a_resume_bit_for_bit(tmp_path: Path, name: str) -> None:
     """Batches of 5 do not divide the queue of 16."""
     run(tmp_path / "whole", name)

@@ -8,6 +8,7 @@ import pytest
 from torch import Tensor
 
 from mmssl.data.dataset import ClipItem
+from mmssl.media.clip import Footage
 from mmssl.objectives import OBJECTIVES
 from mmssl.objectives.objective import Objective
 from mmssl.training.distributed import joined_ranks
@@ -25,12 +26,16 @@ class MovingBlocks:
     def __init__(self, objective: Objective) -> None:
         self.digest = "moving blocks"
         self.sample_rate = objective.encoder.sample_rate
-        self._clips = clips_for(objective, NUM_CLIPS)
+        clips = clips_for(objective, NUM_CLIPS)
+        self._footage = clips if isinstance(clips, Footage) else None
+        self._clips = clips.frames if isinstance(clips, Footage) else clips
+        self.sound_rate = None if self._footage is None else self._footage.sample_rate
 
     @property
     def items(self) -> Sequence[ClipItem]:
+        times = () if self._footage is None else tuple(self._footage.seconds[0].tolist())
         return [
-            ClipItem(f"r{i}#0", f"r{i}", str(i // 2), "train", f"r{i}", f"caption {i}", ()) for i in range(NUM_CLIPS)
+            ClipItem(f"r{i}#0", f"r{i}", str(i // 2), "train", f"r{i}", f"caption {i}", times) for i in range(NUM_CLIPS)
         ]
 
     def __len__(self) -> int:
@@ -38,6 +43,10 @@ class MovingBlocks:
 
     def clips(self, indices: Sequence[int], *, epoch: int = 0) -> Tensor:
         return self._clips[list(indices)]
+
+    def sounds(self, indices: Sequence[int], *, epoch: int = 0) -> Tensor:
+        assert self._footage is not None
+        return self._footage.sound[list(indices)]
 
 
 def train_all(out: Path) -> None:

@@ -10,7 +10,7 @@ from mmssl.views import VIEW_CHOICE, VIEWS, CenterView, FramesView, SimCLRView
 CLIPS = torch.randint(0, 256, (5, 6, 3, 50, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-PICTURE_VIEWS = sorted(set(VIEWS) - {"sound", "sound_pair"})
+PICTURE_VIEWS = sorted(set(VIEWS) - {"audio_visual", "sound", "sound_pair"})
 
 SIDES = {"patches": 8, "local": 14, "pair": 7, "tiles": 9}
 """Of parts of a view that are not as large as it."""
