@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from mmssl.config import Choice
 from mmssl.evaluation.attention import attention
+from mmssl.evaluation.audio_visual_retrieval import audio_visual_retrieval
 from mmssl.evaluation.clustering import clustering
 from mmssl.evaluation.distillation import distillation
 from mmssl.evaluation.few_labels import few_labels
@@ -21,10 +22,12 @@ from mmssl.evaluation.propagation import propagation
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.retrieval import retrieval
 from mmssl.evaluation.self_training import self_training
+from mmssl.evaluation.time_offset import time_offset
 from mmssl.evaluation.which_clip import which_clip
 
 EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "attention": attention,
+    "audio_visual_retrieval": audio_visual_retrieval,
     "clustering": clustering,
     "distillation": distillation,
     "few_labels": few_labels,
@@ -41,6 +44,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "propagation": propagation,
     "retrieval": retrieval,
     "self_training": self_training,
+    "time_offset": time_offset,
     "which_clip": which_clip,
 }
 """Called `evaluation(subject, **settings)`; the first metric that an evaluation gives is its main one."""
@@ -48,6 +52,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
 EVALUATION_CHOICE = Choice(EVALUATIONS, "evaluation", provided=("subject",))
 
 BASELINES: dict[str, tuple[str, ...]] = {
+    "audio_visual_retrieval": ("random:",),
     "clustering": ("pixels", "random:"),
     "distillation": ("random:",),
     "few_labels": ("pixels", "random:"),
@@ -64,6 +69,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "propagation": ("lab", "random:"),
     "retrieval": ("pixels", "random:"),
     "self_training": ("pixels", "random:"),
+    "time_offset": ("random:",),
     "which_clip": ("pixels", "random:"),
 }
 """Encoders that stand beside every score; `random:` stands for each trained encoder with fresh weights."""
@@ -73,6 +79,7 @@ FOR_SOUND: dict[str, tuple[str, ...]] = {"pixels": ("mfcc", "log_mel")}
 
 NEEDS: dict[str, str] = {
     "attention": "clips",
+    "audio_visual_retrieval": "clips",
     "clustering": "clips",
     "distillation": "clips",
     "few_labels": "clips",
@@ -89,6 +96,7 @@ NEEDS: dict[str, str] = {
     "propagation": "manifest",
     "retrieval": "clips",
     "self_training": "clips",
+    "time_offset": "clips",
     "which_clip": "clips",
 }
 """What an evaluation reads: decoded `clips`, or the media files of a `manifest`."""

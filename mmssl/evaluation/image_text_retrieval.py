@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from mmssl.errors import EvaluationError
+from mmssl.evaluation.cross_modal import Kind, both_ways
 from mmssl.evaluation.report_row import ReportRow
-from mmssl.evaluation.retrieval import random_recall
 from mmssl.evaluation.subject import Subject
 from mmssl.models.image_text import ImageTextEncoder
 
 TEXTS_AT_ONCE = 256
-RULE = "right where any that belongs to the query is among the first k (any-hit); equal similarities count against it"
+IMAGES = Kind("image", "images", "images")
+TEXTS = Kind("text", "captions", "different captions")
 
 
 @dataclass(frozen=True)
@@ -59,51 +60,22 @@ def image_text_retrieval(subject: Subject, *, split: str = "test", ks: tuple[int
     Source:
         Hodosh, Young and Hockenmaier 2013, "Framing image description as a ranking task", 4.
     """
-    if not ks or min(ks) < 1:
-        raise ValueError(f"ks must hold at least one number, each at least 1, got {ks}")
     encoder = subject.encoder.encoder
     if not isinstance(encoder, ImageTextEncoder):
         raise EvaluationError(f"{subject.encoder.reference}: knows no text; give an encoder of images and text")
     pairs, scored = _pairs(subject, split)
     images = normalize(torch.from_numpy(subject.embeddings().embeddings[pairs.places.numpy()].copy()), dim=1)
     similarity = images @ _text_embeddings(encoder.to(subject.device).eval(), pairs.texts).T
-    belongs = pairs.belongs()
-    rows = []
-    for name, scores, right in (("text to image", similarity.T, belongs.T), ("image to text", similarity, belongs)):
-        kept = right.any(1)
-        ranks = first_ranks(scores[kept], right[kept])
-        num_right = right[kept].sum(1).double()
-        num_ranked = torch.full_like(num_right, right.shape[1])
-        protocol = (
-            f"Each of {len(ranks)} {'captions' if name[0] == 't' else 'images'} of {scored} against all {right.shape[1]} "
-            f"{'images' if name[0] == 't' else 'different captions'} by cosine similarity; {RULE}."
-        )
-        values = {f"{name} R@{k}": float((ranks <= k).double().mean()) for k in ks}
-        values[f"{name} median rank"] = float(ranks.double().median())
-        chance = {f"{name} R@{k}": float(random_recall(num_right, num_ranked, k).mean()) for k in ks}
-        by_chance = "What a ranking in random order gives on average."
-        for who, found, said in ((None, values, protocol), ("chance", chance, by_chance)):
-            rows += [
-                subject.row(
-                    "image_text_retrieval",
-                    metric,
-                    value,
-                    split=scored,
-                    num_items=len(ranks),
-                    protocol=said,
-                    encoder=who,
-                )
-                for metric, value in found.items()
-            ]
-    return rows
-
-
-def first_ranks(
-    scores: Float[Tensor, "queries gallery"], right: Bool[Tensor, "queries gallery"]
-) -> Int[Tensor, " queries"]:
-    """Rank, from 1, of each query's best right one; what is wrong and equally good comes before it."""
-    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-    return 1 + ((scores >= best) & ~right).sum(1)
+    return both_ways(
+        subject,
+        "image_text_retrieval",
+        similarity,
+        pairs.belongs(),
+        rows=IMAGES,
+        columns=TEXTS,
+        split=scored,
+        ks=ks,
+    )
 
 
 def _pairs(subject: Subject, split: str) -> tuple[_Pairs, str]:

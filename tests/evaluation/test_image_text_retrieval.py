@@ -3,7 +3,8 @@ import torch
 
 from mmssl.data.dataset import ClipItem
 from mmssl.errors import EvaluationError
-from mmssl.evaluation.image_text_retrieval import first_ranks, image_text_retrieval
+from mmssl.evaluation.cross_modal import first_ranks
+from mmssl.evaluation.image_text_retrieval import image_text_retrieval
 from mmssl.evaluation.subject import Subject
 from mmssl.models.loading import load_encoder
 from tests.zeroshot.toys import COLORS, color_words
