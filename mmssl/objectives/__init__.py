@@ -1,6 +1,7 @@
 """Training objectives, one file each."""
 
 from mmssl.config import Choice
+from mmssl.objectives.audio_clusters import AudioClusters
 from mmssl.objectives.audio_contrastive import AudioContrastive
 from mmssl.objectives.audio_visual_correspondence import AudioVisualCorrespondence
 from mmssl.objectives.barlow_twins import BarlowTwins
@@ -32,6 +33,7 @@ from mmssl.objectives.vicreg import VICReg
 from mmssl.objectives.video_colorization import VideoColorization
 
 OBJECTIVES: dict[str, type[Objective]] = {
+    "audio_clusters": AudioClusters,
     "audio_contrastive": AudioContrastive,
     "audio_visual_correspondence": AudioVisualCorrespondence,
     "barlow_twins": BarlowTwins,

@@ -50,6 +50,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
 """Of objectives that cannot train the usual one."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "audio_clusters": {"num_clusters": 4, "num_bands": 8, "sample_rate": 8000, "prepare_items": 4},
     "barlow_twins": {"projection_dim": 32},
     "byol": {"hidden_dim": 32, "projection_dim": 16},
     "context_encoder": {"critic_width": 8},
