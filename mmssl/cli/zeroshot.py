@@ -76,6 +76,14 @@ def zeroshot(
         float,
         typer.Option(help="Share of images such as those of --background that may be given a class all the same."),
     ] = 0.05,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Labelled images, in folders that bear the names of classes or in a manifest, none of them among INPUTS: what a "
+            "linear probe learns from them on the same embeddings stands beside the scores. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     embeddings: Annotated[
         Path | None,
         typer.Option(
@@ -113,6 +121,8 @@ def zeroshot(
 
     - `mmssl zeroshot photos/ --classes pets.txt --background street/ -o found.html`
 
+    - `mmssl zeroshot test/ --classes classes.txt --probe train/ -o found.html` also says what labels would give
+
     - `find photos | mmssl zeroshot - --classes animals.txt --model runs/mine/pairs -o found.jsonl`
     """
     from mmssl.media.worker_pool import start_early
@@ -140,6 +150,7 @@ def zeroshot(
         top=top,
         background=background or (),
         false_accepts=false_accepts,
+        learnt=probe or (),
         embeddings=embeddings,
         title=classes.stem,
         command=shlex.join(
@@ -155,6 +166,12 @@ def zeroshot(
             f"scored {result.scores.num_items} with a known class: acc1 {result.scores.acc1:.4f} (chance "
             f"{result.scores.chance:.4f}), acc5 {acc5}, mean per-class recall {result.scores.mean_per_class_recall:.4f}, "
             f"calibration error {result.scores.ece:.4f}",
+            file=sys.stderr,
+        )
+    if result.probe is not None:
+        print(
+            f"a linear probe on {result.probe.num_train} labelled items: acc1 {result.probe.acc1:.4f}, mean per-class recall "
+            f"{result.probe.mean_per_class_recall:.4f}",
             file=sys.stderr,
         )
     for file in result.out:

@@ -9,10 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mmssl.data.manifest import ManifestRow
 from mmssl.data.probing import probe_files
-from mmssl.errors import ConfigError
+from mmssl.errors import ConfigError, EvaluationError
+from mmssl.evaluation.zero_shot_probe import LabeledItems, ProbeScores, zero_shot_probe
 from mmssl.evaluation.zero_shot_scores import ZeroShotScores, zero_shot_scores
 from mmssl.files import atomic_file
 from mmssl.models.loading import LoadedEncoder
@@ -20,7 +23,7 @@ from mmssl.stages.zero_shot_gallery import write_answer_gallery
 from mmssl.zeroshot.answers import Answer, Classifier, calibrated_threshold
 from mmssl.zeroshot.class_embeddings import class_embeddings, image_text_encoder
 from mmssl.zeroshot.classes import ClassList
-from mmssl.zeroshot.embedding_units import Looking, embed_items
+from mmssl.zeroshot.embedding_units import Embedded, Looking, embed_items
 from mmssl.zeroshot.items import find_items
 from mmssl.zeroshot.tables import check_suffix, read_answers, write_answers
 
@@ -39,6 +42,7 @@ class ZeroShotResult:
         num_rejected: That could not be read.
         threshold: Of 'none of these', where it was asked for.
         scores: Where the classes of some items are known.
+        probe: Beside them, where labelled items to learn from were given.
     """
 
     out: tuple[Path, ...]
@@ -46,6 +50,7 @@ class ZeroShotResult:
     num_rejected: int
     threshold: float | None
     scores: ZeroShotScores | None
+    probe: ProbeScores | None = None
 
 
 def classify(
@@ -59,6 +64,7 @@ def classify(
     top: int = 5,
     background: Sequence[str] = (),
     false_accepts: float = 0.05,
+    learnt: Sequence[str] = (),
     embeddings: Path | None = None,
     cache: Path | None = None,
     title: str = "Zero-shot classification",
@@ -79,6 +85,8 @@ def classify(
         top: How many classes an answer names.
         background: Images that show none of the classes; they calibrate the answer 'none of these'.
         false_accepts: Share of such images that may be taken for a class all the same.
+        learnt: Labelled images and videos, none of them among the inputs; a linear probe that learns from them stands beside the
+            scores.
         embeddings: Folder that keeps the embeddings of images, so that other classes cost next to nothing; without it they
             are kept beside the first file until that is written.
         cache: See `class_embeddings`.
@@ -89,6 +97,7 @@ def classify(
         ConfigError: If a file to write has no known suffix, or something is out of range.
         ManifestError: If an input is not there.
         CheckpointError: If the encoder knows no text.
+        EvaluationError: If nothing of `learnt` has a known class, or an item is among the inputs too.
     """
     if not out or top < 1:
         raise ConfigError(f"expected a file to write and at least one class an answer, got {list(out)} and {top}")
@@ -108,22 +117,35 @@ def classify(
         ]
         threshold = calibrated_threshold(np.concatenate(best), false_accepts=false_accepts)
         classifier = replace(classifier, threshold=threshold)
-    record = _Record(classes, top)
+    record = _Record(classes, top, keep_embeddings=bool(learnt))
     parts = embed_items(loaded, encoder, items, looking, folder=work)
     answers = record.noted(
-        answer for part in parts for answer in classifier.answers(part.rows, classifier.similarities(part.embeddings))
+        answer
+        for part in map(record.seen, parts)
+        for answer in classifier.answers(part.rows, classifier.similarities(part.embeddings))
     )
     tables = [file for file in out if file.suffix != GALLERY]
-    first = tables[0] if tables and tables[0].suffix == ".jsonl" else work / "answers.jsonl"
+    first = tables[0] if tables and tables[0].suffix == ".jsonl" else work / "answers" / "answers.jsonl"
     write_answers(first, answers, top=top)
     for file in tables:
         if file != first:
             write_answers(file, read_answers(first), top=top)
-    scores = record.scores()
+    scores, probe = record.scores(), None
+    if scores is not None and learnt:
+        examples = _Record(classes, top, keep_embeddings=True)
+        labeled = _stretched(find_items(learnt, class_names=classes.numbers), looking)
+        for part in embed_items(loaded, encoder, labeled, looking, folder=work):
+            examples.seen(part)
+        probe = zero_shot_probe(loaded, examples.labeled(), record.labeled())
     if scores is not None:
         with atomic_file(out[0].with_suffix(".scores.json")) as partial:
-            facts = {"model": loaded.reference, "model_digest": loaded.digest, "templates": list(templates)}
+            facts: dict[str, object] = {
+                "model": loaded.reference,
+                "model_digest": loaded.digest,
+                "templates": list(templates),
+            }
             facts["protocol"] = protocol(len(templates), len(classes.names), encoder.scale)
+            facts["linear_probe"] = None if probe is None else asdict(probe)
             partial.write_text(
                 json.dumps({**asdict(scores), **facts}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
@@ -138,14 +160,15 @@ def classify(
                 num_templates=len(templates),
                 threshold=classifier.threshold,
                 scores=scores,
+                probe=probe,
                 workers=looking.workers,
                 command=command,
             )
     if embeddings is None:
         shutil.rmtree(work)
     else:
-        (work / "answers.jsonl").unlink(missing_ok=True)
-    return ZeroShotResult(tuple(out), record.num_items, record.num_rejected, classifier.threshold, scores)
+        shutil.rmtree(work / "answers", ignore_errors=True)
+    return ZeroShotResult(tuple(out), record.num_items, record.num_rejected, classifier.threshold, scores, probe)
 
 
 def protocol(num_templates: int, num_classes: int, scale: float) -> str:
@@ -160,12 +183,37 @@ def protocol(num_templates: int, num_classes: int, scale: float) -> str:
 class _Record:
     """What is counted while answers go by."""
 
-    def __init__(self, classes: ClassList, top: int) -> None:
+    def __init__(self, classes: ClassList, top: int, *, keep_embeddings: bool) -> None:
         self._classes = classes
         self._top = top
+        self._keep_embeddings = keep_embeddings
+        self._labeled: list[tuple[ManifestRow, Tensor]] = []
         self.num_items = self.num_rejected = 0
         self._scored: list[Answer] = []
         self._strangers: Counter[str] = Counter()
+
+    def seen(self, part: Embedded) -> Embedded:
+        """The part; the embeddings of items of a known class are kept where they are to be."""
+        if self._keep_embeddings:
+            self._labeled += [
+                (row, embedding)
+                for row, embedding in zip(part.rows, part.embeddings, strict=True)
+                if row.status == "ok" and row.label in self._classes.numbers
+            ]
+        return part
+
+    def labeled(self) -> LabeledItems:
+        """The items of a known class that were seen.
+
+        Raises:
+            EvaluationError: If there are none.
+        """
+        if not self._labeled:
+            raise EvaluationError(
+                "no item to learn a linear probe from bears the name of a class; give labels or folders"
+            )
+        rows, embeddings = zip(*self._labeled, strict=True)
+        return LabeledItems(rows, torch.stack(embeddings).numpy())
 
     def noted(self, answers: Iterator[Answer]) -> Iterator[Answer]:
         """The answers, with as many classes as are asked for."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmssl.data.manifest import ManifestRow
+from mmssl.evaluation.zero_shot_probe import ProbeScores
 from mmssl.evaluation.zero_shot_scores import LARGEST_MATRIX, MOST_CONFUSED, ZeroShotScores
 from mmssl.media.worker_pool import WorkerPool
 from mmssl.progress import Progress
@@ -33,6 +34,7 @@ def write_answer_gallery(
     num_templates: int,
     threshold: float | None,
     scores: ZeroShotScores | None,
+    probe: ProbeScores | None = None,
     workers: int,
     command: str,
 ) -> None:
@@ -47,6 +49,7 @@ def write_answer_gallery(
         num_templates: Prompts a name.
         threshold: Of 'none of these'; None where there is no such answer.
         scores: Where labels are known.
+        probe: Of a linear probe, where one was asked for.
         workers: Processes that make thumbnails.
         command: That made the page.
     """
@@ -78,7 +81,7 @@ def write_answer_gallery(
         facts["none of these below"] = f"{threshold:.3f}"
     if rejects:
         facts["left out"] = str(len(rejects))
-    tables = _tables(scores) if scores is not None else []
+    tables = _tables(scores, probe) if scores is not None else []
     write_gallery(
         path,
         shown,
@@ -139,7 +142,7 @@ def _item(answer: Answer, classes: ClassList, picture: bytes) -> GalleryItem:
     )
 
 
-def _tables(scores: ZeroShotScores) -> list[Table]:
+def _tables(scores: ZeroShotScores, probe: ProbeScores | None) -> list[Table]:
     """Scores, then the confusion matrix, or the most frequent mistakes where it would be too large."""
     values: tuple[tuple[Cell, ...], ...] = (
         ("acc1", scores.acc1),
@@ -149,6 +152,11 @@ def _tables(scores: ZeroShotScores) -> list[Table]:
         ("chance", scores.chance),
         ("answered with a class", scores.accepted),
     )
+    if probe is not None:
+        values += (
+            (f"acc1 of a linear probe, learnt from {probe.num_train}", probe.acc1),
+            ("its mean per-class recall", probe.mean_per_class_recall),
+        )
     blocks = [Table(("score", "value"), values, title=f"Over {scores.num_items} items whose class is known")]
     if scores.num_classes <= min(LARGEST_TABLE, LARGEST_MATRIX):
         names = list(dict.fromkeys(name for row, column, _ in scores.confusion for name in (row, column)))

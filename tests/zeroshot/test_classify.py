@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmssl.errors import CheckpointError, ConfigError
+from mmssl.errors import CheckpointError, ConfigError, EvaluationError
 from mmssl.media.encode import VideoWriter
 from mmssl.models.loading import load_encoder
 from mmssl.stages.zero_shot import ZeroShotResult, classify
@@ -226,6 +226,53 @@ def test_segments_and_none_of_these(made: Path, tmp_path: Path) -> None:
     assert [row["start_seconds"] for row in rows] == [0.0, pytest.approx(1.0), pytest.approx(2.0), None]
     assert result.threshold is not None
     assert 0.5 < result.threshold < 0.8
+
+
+def test_a_linear_probe_stands_beside(tmp_path: Path) -> None:
+    """Names that are wrong to the words and consistent all the same: what labels can tell, and words cannot."""
+    swapped = {"red": "green", "green": "blue", "blue": "red"}
+    for number in range(6):
+        for name, color in swapped.items():
+            pixels = np.array(COLORS[color]) * 255 * (0.7 + 0.05 * number)
+            for side in ("train", "test"):
+                file = tmp_path / side / name / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (9, 9), tuple(int(value) for value in pixels)).save(file)
+    made = classify(
+        [str(tmp_path / "test")],
+        CLASSES,
+        TEMPLATES,
+        color_words(),
+        [tmp_path / "found.jsonl", tmp_path / "found.html"],
+        learnt=[str(tmp_path / "train")],
+        cache=tmp_path / "cache",
+    )
+    assert made.scores is not None
+    assert made.probe is not None
+    assert (made.scores.acc1, made.probe.acc1, made.probe.num_train) == (0, 1, 18)
+    written = json.loads((tmp_path / "found.scores.json").read_text())["linear_probe"]
+    assert written["acc1"] == 1
+    assert "18 labelled items" in written["protocol"]
+    assert "acc1 of a linear probe, learnt from 18" in (tmp_path / "found.html").read_text()
+    again = [str(tmp_path / "test")]
+    with pytest.raises(EvaluationError, match="in both"):
+        classify(
+            again, CLASSES, TEMPLATES, color_words(), [tmp_path / "x.jsonl"], learnt=again, cache=tmp_path / "cache"
+        )
+
+
+def test_a_csv_alone_is_written(made: Path, tmp_path: Path) -> None:
+    classify(
+        [str(made / "photos" / "red")],
+        CLASSES,
+        TEMPLATES,
+        color_words(),
+        [tmp_path / "new" / "found.csv"],
+        cache=tmp_path,
+    )
+    with (tmp_path / "new" / "found.csv").open(newline="") as file:
+        assert [row["answer"] for row in csv.DictReader(file)] == ["red", "red", "green"]
+    assert [file.name for file in (tmp_path / "new").iterdir() if file.suffix == ".csv"] == ["found.csv"]
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_looked_at(made: Path, tmp_path: Path) -> None:
