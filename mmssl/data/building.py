@@ -152,6 +152,17 @@ def unique_ids(paths: Sequence[str]) -> list[str]:
     return ids
 
 
+def with_unique_ids(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """The rows, those whose id stands several times with `#0`, `#1`, ... appended to it."""
+    times = Counter(row.id for row in rows)
+    seen: Counter[str] = Counter()
+    unique = []
+    for row in rows:
+        unique.append(replace(row, id=f"{row.id}#{seen[row.id]}") if times[row.id] > 1 else row)
+        seen[row.id] += 1
+    return unique
+
+
 def _walk(folder: Path, *, frame_folders: bool) -> Iterator[tuple[str, str]]:
     """Path and media type, or an empty text, of each file below a folder, in order; of frame folders, the folder."""
     visited: set[tuple[int, int]] = set()

@@ -1,12 +1,10 @@
 """Lists that name clips: Kinetics' CSV, and text files with a path and a label on each line."""
 
 import re
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mmssl.data.building import folder_rows
+from mmssl.data.building import folder_rows, with_unique_ids
 from mmssl.data.manifest import ManifestRow, media_type_of
 from mmssl.data.tables import Table, field_values, finished_rows, refuse
 from mmssl.errors import ManifestError
@@ -38,13 +36,7 @@ def kinetics_rows(table: Table) -> list[ManifestRow]:
         raise ManifestError(
             f"{table.path}: none of its {len(rows)} clips is below {folder}; looked for names such as {example}"
         )
-    given = Counter(row.id for row in rows)
-    seen: Counter[str] = Counter()
-    for position, row in enumerate(rows):
-        if given[row.id] > 1:
-            rows[position] = replace(row, id=f"{row.id}#{seen[row.id]}")
-            seen[row.id] += 1
-    return rows
+    return with_unique_ids(rows)
 
 
 def _times(cells: dict[str, Any]) -> tuple[float, float] | None:

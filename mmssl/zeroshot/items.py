@@ -3,12 +3,11 @@
 import glob
 import os
 import sys
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmssl.data.building import folder_rows
+from mmssl.data.building import folder_rows, with_unique_ids
 from mmssl.data.manifest import ManifestRow, media_type_of, read_manifest
 from mmssl.errors import ManifestError
 
@@ -41,7 +40,7 @@ def find_items(
             rows.setdefault((os.path.realpath(row.uri), row.start, row.end), replace(row, label=label))
     if not rows:
         raise ManifestError(f"{', '.join(inputs)}: no image and no video there; they are told by their suffixes")
-    return _with_unique_ids(list(rows.values()))
+    return with_unique_ids(list(rows.values()))
 
 
 def _rows(given: str, listed: Iterable[str]) -> Iterator[ManifestRow]:
@@ -84,13 +83,3 @@ def _checked(row: ManifestRow) -> ManifestRow:
 def _folder_label(path: str, known: frozenset[str]) -> str | None:
     name = Path(path).parent.name
     return name if name in known else None
-
-
-def _with_unique_ids(rows: list[ManifestRow]) -> list[ManifestRow]:
-    times = Counter(row.id for row in rows)
-    seen: Counter[str] = Counter()
-    for place, row in enumerate(rows):
-        if times[row.id] > 1:
-            rows[place] = replace(row, id=f"{row.id}#{seen[row.id]}")
-            seen[row.id] += 1
-    return rows
