@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmssl.data.clip_form import ClipForm
-from mmssl.data.dataset import ClipItem, Clips
+from mmssl.data.dataset import ClipItem, Clips, check_positions
 from mmssl.data.sound import ClipSize
 from mmssl.errors import ClipStoreError
 from mmssl.files import atomic_file, remove_partial
@@ -265,9 +265,8 @@ class ClipStore:
         """One part of the clips at some positions."""
         dtype, shape = self._form.dtype[name].subdtype or (self._form.dtype[name], ())
         rows = np.empty((len(indices), *shape), dtype.newbyteorder("="))
+        check_positions(indices, len(self))
         for row, index in zip(rows, indices, strict=True):
-            if not 0 <= index < len(self):
-                raise IndexError(f"clip {index} of a store of {len(self)}")
             shard = int(np.searchsorted(self._first, index, side="right")) - 1
             row[...] = self._shards[shard][name][index - self._first[shard]]
         return torch.from_numpy(rows)

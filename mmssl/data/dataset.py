@@ -105,6 +105,17 @@ def footage_of(source: ClipSource, indices: Sequence[int], *, epoch: int = 0) ->
     return Footage(source.clips(indices, epoch=epoch), times - times[:, :1], sounds, sound_rate_of(source) or 0)
 
 
+def check_positions(indices: Sequence[int], length: int) -> None:
+    """Refuses positions that a source of clips does not have, negative ones among them.
+
+    Raises:
+        IndexError: If there is one.
+    """
+    for index in indices:
+        if not 0 <= index < length:
+            raise IndexError(f"clip {index} of {length}")
+
+
 def evenly_spaced(length: int, count: int) -> list[int]:
     """Up to `count` positions of a sequence, from its first to its last, each once."""
     count = min(count, length)

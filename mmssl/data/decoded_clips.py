@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mmssl.config import digest
-from mmssl.data.dataset import ClipItem, Clips
+from mmssl.data.dataset import ClipItem, Clips, check_positions
 from mmssl.data.decoding import decode_row
 from mmssl.data.manifest import Manifest, row_to_json
 from mmssl.data.sound import Sound, frame_dtype, frame_shape
@@ -128,9 +128,7 @@ class DecodedClips:
             DecodeError: If a row cannot be decoded to a clip of the asked length; the message names it.
             IndexError: If there is no such row.
         """
-        for index in indices:
-            if not 0 <= index < len(self):
-                raise IndexError(f"clip {index} of {len(self)}")
+        check_positions(indices, len(self))
         batch = torch.empty((len(indices), *self._shape), dtype=self._dtype)
         requests = [_Request(index, epoch) for index in indices]
         if self._pool is None:

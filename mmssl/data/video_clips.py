@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from mmssl.config import digest
-from mmssl.data.dataset import ClipItem
+from mmssl.data.dataset import ClipItem, check_positions
 from mmssl.errors import DecodeError
 from mmssl.media.video import open_video
 
@@ -88,7 +88,5 @@ class VideoClips:
         Raises:
             IndexError: If there is no such clip.
         """
-        for index in indices:
-            if not 0 <= index < len(self):
-                raise IndexError(f"clip {index} of {len(self)}")
+        check_positions(indices, len(self))
         return self._frames[self._windows[list(indices)]]
