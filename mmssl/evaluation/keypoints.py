@@ -1,7 +1,6 @@
 """Scores an encoder by how well its features carry joints and other points through videos."""
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from mmssl.data.keypoints import Keypoints, read_keypoints
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import EvaluationError, MmsslError
 from mmssl.evaluation.cost import FrameTime, cost_rows
-from mmssl.evaluation.points import box_sides, crw_distances, pck, pck_by_area, tap_vid_shares
+from mmssl.evaluation.keypoint_scores import METRICS, Track, point_scores
 from mmssl.evaluation.propagation import changed_preset, describe_preset, rows_with, split_name
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -30,21 +29,12 @@ from mmssl.propagation.points import SIGMA_CELLS, propagate_points
 from mmssl.propagation.presets import Preset
 from mmssl.propagation.state import digest_of_files
 
-ALPHAS = (0.1, 0.2)
-
 FOLLOWED = {
     "features": "",
     "pixels": "; points followed by pixels",
     "rigid": "; points followed by pixels, animals rigid",
 }
 """What the protocol says of each way to follow points."""
-
-METRICS = (
-    *(f"pck@{alpha}" for alpha in ALPHAS),
-    *(f"pck_crw@{alpha}" for alpha in ALPHAS),
-    "pck_badja@0.2",
-    "delta_avg",
-)
 
 
 def keypoints(
@@ -119,9 +109,9 @@ def keypoints(
         "first annotated frame's joints given" if queries == "first" else "each point given where first annotated"
     )
 
-    def report(tracks: dict[str, _Track], protocol: str, baseline: str | None) -> list[ReportRow]:
-        pooled = _metrics(tracks.values())
-        videos = {key: _metrics([track]) for key, track in tracks.items()}
+    def report(tracks: dict[str, Track], protocol: str, baseline: str | None) -> list[ReportRow]:
+        pooled = point_scores(tracks.values())
+        videos = {key: point_scores([track]) for key, track in tracks.items()}
         return [
             subject.row(
                 "keypoints",
@@ -145,25 +135,9 @@ def keypoints(
 
 
 @dataclass(frozen=True)
-class _Track:
-    """Points found and true ones, NaN where nothing is scored; all that are annotated; area of the mask of each frame.
-
-    `groups` are the points of each animal.
-    """
-
-    names: tuple[str, ...]
-    groups: list[Tensor]
-    predicted: Float[Tensor, "frames points 2"]
-    truth: Float[Tensor, "frames points 2"]
-    annotated: Float[Tensor, "frames points 2"]
-    areas: Float[Tensor, " frames"]
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
 class _Scored:
-    encoder: _Track
-    identity: _Track
+    encoder: Track
+    identity: Track
     time: FrameTime
 
 
@@ -233,7 +207,7 @@ class _Run:
         areas = mask_areas(manifest.path.parent / str(row.extra["masks"]), scored) if row.extra.get("masks") else None
         areas = torch.full((len(scored),), torch.nan) if areas is None else areas
         predicted = torch.stack([found[index] for index in scored])
-        track = _Track(given.names, given.groups(), predicted, truth, annotated, areas, size)
+        track = Track(given.names, given.groups(), predicted, truth, annotated, areas, size)
         return _Scored(track, replace(track, predicted=copied.expand(len(scored), -1, -1)), spent)
 
     def _encode(self, source: VideoFile, stop: int) -> FeatureSource:
@@ -270,42 +244,3 @@ def mask_areas(folder: Path, frames: Iterable[int]) -> Float[Tensor, " frames"]:
     """Pixels that are not background in the mask of each frame; NaN where there is no mask."""
     files = [folder / f"{frame:05}.png" for frame in frames]
     return torch.tensor([float((read_index_png(file) > 0).sum()) if file.is_file() else torch.nan for file in files])
-
-
-def _metrics(tracks: Iterable[_Track]) -> dict[str, float | None]:
-    """The `METRICS` of some videos together."""
-    tracks = list(tracks)
-    values: dict[str, float | None] = {}
-    for alpha in ALPHAS:
-        hits = [
-            pck(
-                track.predicted[:, points],
-                track.truth[:, points],
-                alpha=alpha,
-                boxes=box_sides(track.annotated[:, points]),
-            )
-            for track in tracks
-            for points in track.groups
-        ]
-        values[f"pck@{alpha}"] = _mean(torch.cat(hits).double().tolist() if hits else [])
-        values[f"pck_crw@{alpha}"] = _mean_over_joints(tracks, alpha)
-    badja = [pck_by_area(track.predicted, track.truth, track.areas) for track in tracks]
-    values["pck_badja@0.2"] = _mean([float(hits.float().mean()) for hits in badja if len(hits)])
-    shares = [tap_vid_shares(track.predicted, track.truth, size=track.size).mean() for track in tracks]
-    values["delta_avg"] = _mean([float(share) for share in shares if not share.isnan()])
-    return values
-
-
-def _mean_over_joints(tracks: Iterable[_Track], alpha: float) -> float | None:
-    hits: dict[str, list[bool]] = defaultdict(list)
-    for track in tracks:
-        for points in track.groups:
-            distances = crw_distances(track.predicted[:, points], track.truth[:, points])
-            for column, point in enumerate(points.tolist()):
-                known = distances[:, column][~distances[:, column].isnan()]
-                hits[track.names[point]] += (known <= alpha).tolist()
-    return _mean([sum(joint) / len(joint) for joint in hits.values() if joint])
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -9,7 +9,8 @@ from mmssl.data.keypoints import Keypoints, write_keypoints
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError
 from mmssl.evaluation import EVALUATION_CHOICE
-from mmssl.evaluation.keypoints import METRICS, keypoints, start_points
+from mmssl.evaluation.keypoint_scores import METRICS
+from mmssl.evaluation.keypoints import keypoints, start_points
 from mmssl.evaluation.subject import Subject
 from mmssl.media.image import write_index_png, write_png
 from mmssl.models.loading import load_encoder
