@@ -60,6 +60,11 @@ def read_audio(
     return _cut(path, track, target, start_seconds, end_seconds, mono)
 
 
+def write_flac(path: Path, samples: Float[Tensor, " samples"], *, sample_rate: int) -> None:
+    """Writes sound of one channel with 16 bits a sample, as browsers play it; what is louder than full scale is clipped."""
+    soundfile.write(path, samples.clamp(-1, 1).numpy(), sample_rate, format="FLAC", subtype="PCM_16")
+
+
 def sound_span(path: Path) -> tuple[float, float]:
     """Begin and end of a file's first sound track in seconds on the file's time axis, without decoding it.
 

@@ -19,6 +19,7 @@ SIGNATURES = (
     (8, b"WEBP", "image/webp"),
     (4, b"ftyp", "video/mp4"),
     (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (0, b"fLaC", "audio/flac"),
 )
 
 
@@ -51,7 +52,7 @@ class Assets:
         self.num_bytes = 0
 
     def embed(self, folder: Path, file: str) -> Asset:
-        """A picture or a video of a stage, by its path relative to the stage's folder."""
+        """A picture, a video or sound of a stage, by its path relative to the stage's folder."""
         path = (folder / file).resolve()
         if not path.is_relative_to(self.root):
             return Asset(note=f"{file}: lies outside the run")
@@ -64,7 +65,7 @@ class Assets:
             return Asset(note=f"{file}: is missing")
         mime = _mime(content)
         if not mime:
-            return Asset(note=f"{file}: is neither a picture nor a video that browsers show")
+            return Asset(note=f"{file}: is neither a picture nor a video nor sound that browsers show")
         height, width = _size(path) if mime.startswith("image/") else (0, 0)
         if mime == "image/png" and size > LARGE_PNG_BYTES:
             content = _smaller(path, content)

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 from mmssl.data.dataset import ClipSource, evenly_spaced, sample_rate_of
 from mmssl.files import atomic_file
+from mmssl.media.audio import write_flac
 from mmssl.media.image import write_jpeg
 from mmssl.report.section import Images, Picture
 from mmssl.report.spectrogram import as_pictures
@@ -52,10 +53,12 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: st
     for number, place in enumerate(evenly_spaced(len(items), count)):
         item = items[place]
         file = f"samples/{number:02}.jpg"
-        _write(folder / file, contact_strip(as_pictures(source.clips([place])[0])))
+        clip = source.clips([place])[0]
+        _write(folder / file, contact_strip(as_pictures(clip)))
+        sound = _write_sound(folder, file, clip, sample_rate_of(source))
         begins = f"from {item.pts_seconds[0]:.2f} s" if len(item.pts_seconds) > 1 or item.pts_seconds[0] else ""
         facts = (item.id, begins, item.label, item.split)
-        pictures.append(Picture(file, ", ".join(fact for fact in facts if fact)))
+        pictures.append(Picture(file, ", ".join(fact for fact in facts if fact), sound=sound))
     single = all(len(item.pts_seconds) == 1 for item in items)
     per_row = SINGLE_A_ROW if single and sample_rate_of(source) is None else 1
     return Images(tuple(pictures), title=title, per_row=per_row)
@@ -95,14 +98,16 @@ def neighbor_gallery(
     depth = num_neighbors + max(table.groups.count(table.groups[query]) for query in queries)
     found = index.search(table.embeddings[queries], depth)
 
-    def thumbnail(place: int) -> str:
+    def thumbnail(place: int, caption: str, mark: str) -> Picture:
         file = f"neighbors/{source_place[table.ids[place]]:06}.jpg"
         write_thumbnail(folder / file, source, source_place[table.ids[place]], height=height)
-        return file
+        clip = source.clips([source_place[table.ids[place]]])[0]
+        sound = _write_sound(folder, file, clip[len(clip) // 2 :][:1], sample_rate_of(source))
+        return Picture(file, caption, mark, sound)
 
     pictures: list[Picture] = []
     for row, query in enumerate(queries):
-        pictures.append(Picture(thumbnail(query), table.labels[query] or table.ids[query], "query"))
+        pictures.append(thumbnail(query, table.labels[query] or table.ids[query], "query"))
         others = [
             (place_of[id_], float(score))
             for id_, score in zip(found.ids[row], found.scores[row], strict=True)
@@ -110,7 +115,7 @@ def neighbor_gallery(
         ]
         for place, score in others[:num_neighbors]:
             caption = f"{score:.2f} {table.labels[place] or table.ids[place]}"
-            pictures.append(Picture(thumbnail(place), caption, _mark(table.labels[query], table.labels[place])))
+            pictures.append(thumbnail(place, caption, _mark(table.labels[query], table.labels[place])))
         pictures += [Picture("")] * max(0, num_neighbors - len(others))
     return Images(
         tuple(pictures),
@@ -144,6 +149,16 @@ def _mark(query_label: str | None, label: str | None) -> str:
     if query_label is None or label is None:
         return ""
     return "match" if label == query_label else "miss"
+
+
+def _write_sound(folder: Path, picture: str, clip: Tensor, sample_rate: int | None) -> str:
+    """Windows of sound end to end, as a file beside their picture; its path, or nothing where the clip is of pictures."""
+    if sample_rate is None:
+        return ""
+    file = str(Path(picture).with_suffix(".flac"))
+    with atomic_file(folder / file) as partial:
+        write_flac(partial, clip.flatten(), sample_rate=sample_rate)
+    return file
 
 
 def _write(path: Path, picture: UInt8[Tensor, "3 height width"]) -> None:

@@ -109,11 +109,13 @@ class Picture:
         file: PNG, JPEG, GIF or WebP, relative to the stage's folder; empty leaves the place in the grid free.
         caption: Below it.
         mark: `query`, `match` or `miss` draws a frame in that meaning's colour; empty draws none.
+        sound: FLAC that a player below it plays, relative to the stage's folder; empty for none.
     """
 
     file: str
     caption: str = ""
     mark: str = ""
+    sound: str = ""
 
     def __post_init__(self) -> None:
         if self.mark not in ("", "query", "match", "miss"):

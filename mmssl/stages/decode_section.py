@@ -37,11 +37,14 @@ def _times(clips: ClipStore, rows: Sequence[ManifestRow]) -> list[tuple[str, str
     spans = [item.pts_seconds[-1] - item.pts_seconds[0] for item in clips.items]
     if not seconds and not any(spans):
         return []
-    return [
-        ("rows of files that are cut off", sum(row.num_missing_frames is not None for row in rows)),
-        ("hours of media, where probed", round(seconds / 3600, 3)),
-        ("mean seconds from a clip's first frame to its last", round(sum(spans) / len(spans), 3)),
+    facts: list[tuple[str, str | int | float]] = [
+        ("rows of files that are cut off", sum(row.num_missing_frames is not None for row in rows))
     ]
+    if seconds:
+        facts.append(("hours of media, where probed", round(seconds / 3600, 3)))
+    if any(spans):
+        facts.append(("mean seconds from a clip's first frame to its last", round(sum(spans) / len(spans), 3)))
+    return facts
 
 
 def _form(clips: ClipStore) -> list[tuple[str, str | int | float]]:
@@ -55,10 +58,12 @@ def _form(clips: ClipStore) -> list[tuple[str, str | int | float]]:
                 ("its sample rate, hertz", clips.sound_rate),
             ]
         return [("frames a clip", clips.num_frames), ("height x width, pixels", f"{height} x {width}"), *beside]
+    window = clips.num_samples / clips.sample_rate
     return [
         ("windows of sound a clip", clips.num_frames),
-        ("seconds of a window", clips.num_samples / clips.sample_rate),
+        ("seconds of a window", window),
         ("sample rate, hertz", clips.sample_rate),
+        ("hours of sound in all windows", round(len(clips) * clips.num_frames * window / 3600, 3)),
     ]
 
 
