@@ -9,13 +9,21 @@ import typer
 
 ENCODER_HELP = (
     "`default` (trained, comes with the package), a checkpoint or the folder of a train stage, `timm:NAME[:stride=8][@FILE]`, "
-    "`open_clip:MODEL:TAG_OR_FILE`, `lab`, `pixels`, `random:` and one of these, or `sum:0.7*lab+0.3*ENCODER`."
+    "`open_clip:MODEL:TAG_OR_FILE`, `lab`, `pixels`, `mfcc`, `log_mel`, `random:` and one of these, or `sum:0.7*lab+0.3*ENCODER`."
 )
 
 Encoder = Annotated[str, typer.Argument(help=ENCODER_HELP, show_default=False)]
 ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL or Parquet.", show_default=False)]
-NumFrames = Annotated[int, typer.Option(min=1, help="Frames of each clip; 1 for images.")]
+NumFrames = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Frames of each clip, 8 where not given, 1 for images; or windows of sound, 1 where not given.",
+        show_default=False,
+    ),
+]
 Size = Annotated[int, typer.Option(min=1, help="Side in pixels of the square that frames are cropped to.")]
+Seconds = Annotated[float, typer.Option(min=0.01, help="Length of a window, for an encoder of sound.")]
 Sampler = Annotated[str, typer.Option(help="Which frames make a clip; see `mmssl list samplers`.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes for decoding; changes nothing but the time.")]
 
@@ -24,8 +32,9 @@ def embed(
     encoder: Encoder,
     manifest: ManifestFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for clips and embeddings.")],
-    num_frames: NumFrames = 8,
+    num_frames: NumFrames = None,
     size: Size = 128,
+    seconds: Seconds = 1.28,
     sampler: Sampler = "uniform",
     workers: Workers = 2,
 ) -> None:
@@ -35,10 +44,13 @@ def embed(
     - `mmssl embed runs/demo/contrast videos.jsonl -o found/`
 
     - `mmssl embed timm:resnet18 images.jsonl -o found/ --num-frames 1 --size 224`
-    """
-    from mmssl.stages.quick import embed_manifest
 
-    embed_manifest(encoder, manifest, out, num_frames=num_frames, size=size, sampler=sampler, workers=workers)
+    - `mmssl embed runs/cpc/cpc recordings.jsonl -o found/ --seconds 2`
+    """
+    from mmssl.stages.quick import ClipForm, embed_manifest
+
+    form = ClipForm(num_frames=num_frames, size=size, seconds=seconds, sampler=sampler)
+    embed_manifest(encoder, manifest, out, form=form, workers=workers)
     print(out)
 
 
@@ -84,7 +96,7 @@ def search(
         str,
         typer.Argument(
             metavar="QUERY_FILE_OR_TEXT",
-            help="An image or a video; or a sentence, where the index was made with an encoder that knows text.",
+            help="An image, a video or a recording; or a sentence, where the index was made with an encoder that knows text.",
             show_default=False,
         ),
     ],
@@ -94,7 +106,7 @@ def search(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Print the nearest clips of an image, a video or a sentence, best first: cosine similarity and id.
+    """Print the nearest clips of an image, a video, a recording or a sentence, best first: cosine similarity and id.
 
     What is no file, and bears no suffix of one, is a sentence.
 
@@ -156,8 +168,9 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Keep clips, pictures and the report in this folder.")
     ] = None,
-    num_frames: NumFrames = 8,
+    num_frames: NumFrames = None,
     size: Size = 128,
+    seconds: Seconds = 1.28,
     sampler: Sampler = "uniform",
     workers: Workers = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of sampling and of randomly initialized baselines.")] = 0,
@@ -170,7 +183,7 @@ def evaluate(
 
     - `mmssl evaluate lab davis.jsonl --evaluation propagation preset=dino --json`
     """
-    from mmssl.stages.quick import evaluate_manifest
+    from mmssl.stages.quick import ClipForm, evaluate_manifest
 
     rows = evaluate_manifest(
         encoder,
@@ -178,9 +191,7 @@ def evaluate(
         evaluation,
         settings or (),
         out=out,
-        num_frames=num_frames,
-        size=size,
-        sampler=sampler,
+        form=ClipForm(num_frames=num_frames, size=size, seconds=seconds, sampler=sampler),
         workers=workers,
         seed=seed,
         baselines=baselines,

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +12,65 @@ import yaml
 from mmssl.config import Recipe, build
 from mmssl.data.decoding import decode_row
 from mmssl.data.manifest import ManifestRow
+from mmssl.data.sound import Sound
 from mmssl.errors import ConfigError, StageError
 from mmssl.evaluation import NEEDS
 from mmssl.evaluation.evaluate import ROWS, read_rows
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.media.probe import probe
 from mmssl.media.sampling import SAMPLER_CHOICE
+from mmssl.models.encoder import encoder_input
 from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.retrieval.index import RECORD, Index
 from mmssl.stages import STAGES
-from mmssl.stages.graph import read_graph
+from mmssl.stages.graph import complete_settings, read_graph
 from mmssl.stages.run import RUN_FILE, read_run, run
 from mmssl.zeroshot.class_embeddings import image_text_encoder
 
 
-def embed_manifest(
-    encoder: str, manifest: Path, out: Path, *, num_frames: int, size: int, sampler: str, workers: int
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ClipForm:
+    """What clips are like where no recipe says it; the encoder decides between pictures and sound, and the sound's rate.
+
+    Args:
+        num_frames: Frames of each clip, or windows of sound; 8 and 1 where not given.
+        size: Side of pictures in pixels.
+        seconds: Length of a window of sound.
+        sampler: Name of a sampler.
+    """
+
+    num_frames: int | None = None
+    size: int = 128
+    seconds: float = 1.28
+    sampler: str = "uniform"
+
+    def decoding(self, manifest: Path, sample_rate: int | None) -> dict[str, Any]:
+        """A decode stage for encoders of pictures, or of sound of some hertz."""
+        sound = {"sample_rate": sample_rate, "window_seconds": self.seconds}
+        return {
+            "stage": "decode",
+            "manifest": str(manifest.resolve()),
+            "num_frames": self.num_frames or (8 if sample_rate is None else 1),
+            "sampler": self.sampler,
+            **({"size": self.size} if sample_rate is None else {"sound": sound}),
+        }
+
+
+CLIP_FORM = ClipForm()
+
+
+def embed_manifest(encoder: str, manifest: Path, out: Path, *, form: ClipForm = CLIP_FORM, workers: int = 2) -> None:
     """Decodes a manifest's clips and embeds them, as a run in `out` with the stages `clips` and `embed`.
 
     Args:
         encoder: Reference.
         manifest: JSONL or Parquet.
         out: The run's folder; interrupted, the same call goes on there.
-        num_frames: Frames of each clip.
-        size: Side of the square in pixels.
-        sampler: Name of a sampler.
+        form: Of the clips.
         workers: Processes for decoding.
     """
     stages = {
-        "clips": _clips(manifest, num_frames=num_frames, size=size, sampler=sampler),
+        "clips": form.decoding(manifest, load_encoder(encoder).encoder.sample_rate),
         "embed": {"clips": "$clips", "encoders": [encoder]},
     }
     run(Recipe({"name": "embed", "stages": stages}), out=out, workers=workers)
@@ -87,9 +117,7 @@ def evaluate_manifest(
     settings: Collection[str] = (),
     *,
     out: Path | None = None,
-    num_frames: int = 8,
-    size: int = 128,
-    sampler: str = "uniform",
+    form: ClipForm = CLIP_FORM,
     workers: int = 2,
     seed: int = 0,
     baselines: bool = True,
@@ -102,9 +130,7 @@ def evaluate_manifest(
         evaluation: Name of an evaluation.
         settings: `key=value` each, for the evaluation.
         out: The run's folder; a temporary one where None.
-        num_frames: Frames of each clip, for evaluations that embed clips.
-        size: Side of the clips in pixels.
-        sampler: Name of a sampler.
+        form: Of the clips, for evaluations that embed them.
         workers: Processes for decoding.
         seed: Of sampling and of randomly initialized baselines.
         baselines: Whether to score the evaluation's baselines too; what it computes itself, such as chance, stays.
@@ -121,7 +147,8 @@ def evaluate_manifest(
     stages: dict[str, Any] = {"evaluate": scored}
     if NEEDS.get(evaluation) == "clips":
         scored["clips"] = "$clips"
-        stages = {"clips": _clips(manifest, num_frames=num_frames, size=size, sampler=sampler), **stages}
+        sample_rate = load_encoder(encoder).encoder.sample_rate
+        stages = {"clips": form.decoding(manifest, sample_rate), **stages}
     recipe = Recipe({"name": "evaluate", "seed": seed, "stages": stages})
     if out is not None:
         run(recipe, out=out, workers=workers)
@@ -132,12 +159,12 @@ def evaluate_manifest(
 
 
 def search_folder(folder: Path, query: Path | str, *, k: int, encoder: str | None = None) -> list[tuple[str, float]]:
-    """The clips of an index nearest to an image, a video or a sentence, with their cosine similarities, best first.
+    """The clips of an index nearest to an image, a video, a recording or a sentence, with their cosine similarities, best first.
 
     Args:
         folder: With an index, or with one below it.
-        query: The path of an image or a video, decoded as the index's own clips were, with one clip over its whole length;
-            or a sentence, for an encoder that knows text.
+        query: The path of an image, a video or a recording, decoded as the index's own clips were, with one clip over its
+            whole length; or a sentence, for an encoder that knows text.
         k: How many.
         encoder: Reference of the encoder that made the index, where it is not where it was.
 
@@ -183,16 +210,6 @@ def _embedded_run(folder: Path) -> tuple[dict[str, Any], str]:
     return values, embedded[0]
 
 
-def _clips(manifest: Path, *, num_frames: int, size: int, sampler: str) -> dict[str, Any]:
-    return {
-        "stage": "decode",
-        "manifest": str(manifest.resolve()),
-        "num_frames": num_frames,
-        "size": size,
-        "sampler": sampler,
-    }
-
-
 def _settings(texts: Collection[str]) -> dict[str, Any]:
     settings = {}
     for text in texts:
@@ -213,25 +230,23 @@ def _moved(reference: str, root: Path) -> str:
 
 
 def _clip_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
-    """Number of frames and size of the clips that a stage's output goes back to."""
+    """Number of frames and size, or sound, of the clips that a stage's output goes back to."""
     nodes = {node.name: node for node in read_graph(recipe, STAGES)[0].nodes}
     waiting = [stage]
     while waiting:
         node = nodes[waiting.pop()]
         if node.kind == "decode":
-            size = node.settings["size"]
-            return {
-                "num_frames": node.settings["num_frames"],
-                "size": (size, size) if isinstance(size, int) else tuple(size),
-            }
+            settings = complete_settings(node, STAGES)
+            size = settings["size"] or settings["sound"]
+            return {"num_frames": settings["num_frames"], "size": (size, size) if isinstance(size, int) else size}
         waiting += node.inputs
     raise StageError(f"the stage {stage} goes back to no stage that decodes")
 
 
-def _embedding(loaded: LoadedEncoder, query: Path, *, num_frames: int, size: tuple[int, int]) -> torch.Tensor:
+def _embedding(loaded: LoadedEncoder, query: Path, *, num_frames: int, size: tuple[int, int] | Sound) -> torch.Tensor:
     row = ManifestRow(id="query", uri=query.name, media_type=probe(query).media_type)
     sampler = build("uniform", SAMPLER_CHOICE, num_frames=num_frames)
     (clip,) = decode_row(query, row, sampler=sampler, size=size, seed=0, epoch=0, item=0)
     with torch.inference_mode():
-        embeddings: torch.Tensor = loaded.encoder(clip.frames.float() / 255)
+        embeddings: torch.Tensor = loaded.encoder(encoder_input(clip.frames))
     return embeddings.mean(0, keepdim=True)

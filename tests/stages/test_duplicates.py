@@ -13,7 +13,7 @@ from mmssl.data.building import build_manifest
 from mmssl.data.edited_clips import EDITS
 from mmssl.retrieval.duplicates import calibration, groups_of, near_pairs
 from mmssl.retrieval.embeddings import EmbeddingTable
-from mmssl.stages.quick import embed_manifest, find_duplicates
+from mmssl.stages.quick import ClipForm, embed_manifest, find_duplicates
 
 
 def photo(seed: int) -> Image.Image:
@@ -32,9 +32,8 @@ def folder(tmp_path: Path) -> Path:
     photo(3).resize((40, 40)).save(photos / "z small.jpg", quality=60)
     photo(7).crop((2, 2, 62, 62)).save(photos / "z trimmed.png")
     build_manifest(photos, tmp_path / "photos.jsonl", workers=1)
-    embed_manifest(
-        "pixels", tmp_path / "photos.jsonl", tmp_path / "run", num_frames=1, size=32, sampler="uniform", workers=1
-    )
+    form = ClipForm(num_frames=1, size=32)
+    embed_manifest("pixels", tmp_path / "photos.jsonl", tmp_path / "run", form=form, workers=1)
     return tmp_path / "run"
 
 

@@ -9,11 +9,13 @@ import soundfile
 import torch
 
 from mmssl.config import Recipe
+from mmssl.data.clip_store import ClipStore
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import StageError
 from mmssl.evaluation.evaluate import read_rows
 from mmssl.report.section import read_section
 from mmssl.stages.clips import opened_clips
+from mmssl.stages.quick import ClipForm, embed_manifest, evaluate_manifest, index_folder, search_folder
 from mmssl.stages.run import run
 
 RATE = 8000
@@ -57,6 +59,14 @@ def test_a_run_goes_on_past_bad_recordings(tmp_path: Path) -> None:
     assert title == "Clips"
     assert ("sample rate, hertz", RATE) in blocks[0].rows  # type: ignore[union-attr]
     assert (tmp_path / "run" / "clips" / "samples" / "00.jpg").stat().st_size > 500
+    assert ("hours of sound in all windows", 0.0) in blocks[0].rows  # type: ignore[union-attr]
+    assert not [name for name, _ in blocks[0].rows if "media" in name or "first" in name]  # type: ignore[union-attr]
+    heard, rate = soundfile.read(tmp_path / "run" / "clips" / "samples" / "00.flac")
+    assert rate == RATE
+    stored = ClipStore(tmp_path / "run" / "clips" / "store").clips([0])
+    np.testing.assert_allclose(heard, stored.flatten(), atol=1e-4)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert '<audio controls preload="none" src="data:audio/flac;base64,' in page
 
 
 def test_stored_and_decoded_on_the_fly_are_the_same(tmp_path: Path) -> None:
@@ -117,3 +127,21 @@ def test_an_encoder_of_another_rate_is_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(StageError, match="takes sound of 16000 Hz, but the clips are sound of 8000 Hz"):
         run(Recipe({"name": "a", "stages": stages}), out=tmp_path / "run", workers=1)
+
+
+def test_recordings_are_embedded_searched_and_scored_without_a_recipe(tmp_path: Path) -> None:
+    manifest = write_recordings(tmp_path / "data")
+    form = ClipForm(seconds=0.25)
+    embed_manifest("mfcc:sample_rate=8000", manifest, tmp_path / "found", form=form, workers=1)
+    index_folder(tmp_path / "found")
+    nearest = search_folder(tmp_path / "found", tmp_path / "data" / "4.wav", k=3)
+    assert nearest[0] == ("r04#0", pytest.approx(1.0, abs=1e-4))
+    assert all(int(name[1:3]) % 2 == 0 for name, _ in nearest)
+    rows = evaluate_manifest("log_mel:sample_rate=8000", manifest, "knn", ["ks=[3]"], form=form, workers=1)
+    assert {row.encoder for row in rows} == {
+        "log_mel:sample_rate=8000",
+        "mfcc:sample_rate=8000",
+        "chance",
+        "majority",
+    }
+    assert rows[0].value == 1.0
