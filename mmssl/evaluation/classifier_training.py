@@ -52,13 +52,13 @@ class ClassifierTraining:
                 f"{self.epochs}, {self.batch_size}, {self.learning_rate}, {self.weight_decay}"
             )
 
-    def sentence(self) -> str:
-        """How a protocol tells it."""
+    def sentence(self, *, sound: bool = False) -> str:
+        """How a protocol tells it; sound is not cropped."""
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        crops = f", random crops of {self.crop_scale[0]:g} to {self.crop_scale[1]:g} of the area and mirroring"
         return (
             f"{self.epochs} passes in batches of {self.batch_size}, {self.optimizer}, learning rate "
-            f"{self.learning_rate:g} falling to 0 along a cosine{decay}, random crops of {self.crop_scale[0]:g} to "
-            f"{self.crop_scale[1]:g} of the area and mirroring; the last step is scored"
+            f"{self.learning_rate:g} falling to 0 along a cosine{decay}{'' if sound else crops}; the last step is scored"
         )
 
 

@@ -1,16 +1,20 @@
 """A linear classifier before speakers, cameras or places that it has not learnt from: each group left out in turn."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.classification import shown_tops, top_accuracy
+from mmssl.evaluation.classifier_training import ClassifierTraining
 from mmssl.evaluation.labeled import LabeledSplits, balanced_part, labeled_splits
 from mmssl.evaluation.linear_probe import L2S, check_probe_settings, fit_probe
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
+from mmssl.evaluation.tuning import fresh_encoder, supervised_name, trained_scores
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.over_time import IN_WORDS, OverTime
 
@@ -24,6 +28,7 @@ def left_out(
     num_draws: int = 5,
     l2s: tuple[float, ...] = L2S,
     validation_share: float = 0.2,
+    supervised: ClassifierTraining | None = None,
     over_time: OverTime = "mean",
 ) -> list[ReportRow]:
     """Classifies the clips of each group by logistic regression on frozen embeddings of all other groups' clips.
@@ -35,11 +40,13 @@ def left_out(
         l2s: Penalties to choose from, on a part of the clips that are learnt from, kept apart by groups where classes have
             clips of several groups there.
         validation_share: That part.
+        supervised: How the same architecture is trained from fresh weights on all labels of the other groups, each time, to
+            stand beside; it needs clips, and time. Nothing where not given.
         over_time: What embeddings keep of a clip's frames, see `retrieval.over_time`.
 
     Returns:
         Mean over groups of the top-1, which weigh alike, from all labels and from few; each group's own is in the detail. Then
-        what guessing gives.
+        what guessing and, if asked for, supervised learning give.
 
     Raises:
         EvaluationError: If labels are missing, or there are fewer than two groups or more than twenty.
@@ -69,33 +76,45 @@ def left_out(
         f"chosen each time on a part of the clips that are learnt from; from few labels, the mean over {num_draws} choices "
         f"of them; a clip's embedding is {IN_WORDS[table.over_time]}."
     )
-    rows = [
-        subject.row(
-            "left_out",
-            metric,
-            float(np.mean(list(found.values()))),
-            split="each group",
-            num_items=num_items,
-            protocol=protocol,
-            detail={"sequences": found},
-        )
-        for metric, found in scores.items()
-    ]
     num_classes = max(len(task.classes) for task in tasks.values())
     guess = f"A guess among {num_classes} classes with equal odds."
-    chance = [
-        subject.row(
-            "left_out",
-            metric,
-            1 / num_classes,
-            split="each group",
-            num_items=num_items,
-            protocol=guess,
-            encoder="chance",
+
+    def row(metric: str, value: float, protocol: str, **facts: Any) -> ReportRow:
+        return subject.row(
+            "left_out", metric, value, split="each group", num_items=num_items, protocol=protocol, **facts
         )
-        for metric in scores
+
+    return [
+        *(row(metric, _mean(found), protocol, detail={"sequences": found}) for metric, found in scores.items()),
+        *(row(metric, 1 / num_classes, guess, encoder="chance") for metric in scores),
+        *_supervised(subject, tasks, supervised, row),
     ]
-    return [*rows, *chance]
+
+
+def _supervised(
+    subject: Subject,
+    tasks: Mapping[str, LabeledSplits],
+    training: ClassifierTraining | None,
+    row: Callable[..., ReportRow],
+) -> list[ReportRow]:
+    """The same architecture trained on the labels of all groups but one, each in turn."""
+    encoder = fresh_encoder(subject) if training is not None else None
+    if training is None or encoder is None:
+        return []
+    found = {}
+    for group, task in tasks.items():
+        scores = trained_scores(subject, encoder, task, training=training)
+        found[group] = top_accuracy(scores, task.test_classes, shown_tops(len(task.classes))[0])
+    protocol = (
+        "The same architecture from fresh weights, trained end to end on the labels of all groups but one, scored on that "
+        f"one's, each in turn; the mean over groups; {training.sentence(sound=encoder.sample_rate is not None)}."
+    )
+    facts = {"detail": {"sequences": found}, "encoder": supervised_name(subject)}
+    return [row("top1", _mean(found), protocol, **facts)]
+
+
+def _mean(found: Mapping[str, float]) -> float:
+    return float(np.mean(list(found.values())))
 
 
 def _without(table: EmbeddingTable, group: str) -> LabeledSplits:

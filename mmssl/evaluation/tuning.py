@@ -92,16 +92,14 @@ def supervised_rows(
     Raises:
         EvaluationError: If there are no clips, or the training diverges.
     """
-    fresh = random_reference(subject.encoder.reference)
-    if training is None or subject.baseline or fresh is None:
+    encoder = fresh_encoder(subject) if training is not None else None
+    if training is None or encoder is None:
         return []
-    encoder = load_encoder(fresh, seed=subject.seed).encoder
     scores = trained_scores(subject, encoder, task, training=training)
     protocol = (
         f"The same architecture from fresh weights, trained end to end on the same {len(task.train)} labels: "
-        f"{training.sentence()}."
+        f"{training.sentence(sound=encoder.sample_rate is not None)}."
     )
-    name = f"supervised:{subject.name or subject.encoder.reference}"
     return classification_rows(
         subject,
         evaluation,
@@ -110,5 +108,16 @@ def supervised_rows(
         protocol=protocol,
         detail={"num_train": len(task.train)},
         suffix=suffix,
-        encoder=name,
+        encoder=supervised_name(subject),
     )
+
+
+def fresh_encoder(subject: Subject) -> Encoder | None:
+    """The subject's architecture with fresh weights; None where it is a baseline or has no weights to train."""
+    fresh = random_reference(subject.encoder.reference)
+    return None if subject.baseline or fresh is None else load_encoder(fresh, seed=subject.seed).encoder
+
+
+def supervised_name(subject: Subject) -> str:
+    """How rows name the subject's architecture trained on labels."""
+    return f"supervised:{subject.name or subject.encoder.reference}"

@@ -3,11 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmssl.data.dataset import ClipItem
 from mmssl.errors import EvaluationError
+from mmssl.evaluation.classifier_training import ClassifierTraining
 from mmssl.evaluation.left_out import left_out
 from mmssl.evaluation.linear_probe import linear_probe
+from mmssl.evaluation.subject import Subject
 from mmssl.retrieval.embeddings import EmbeddingTable
-from tests.evaluation.toys import scores, subject_of, table_of
+from tests.evaluation.toys import ColorClips, scores, small_encoder, subject_of, table_of
 
 SPEAKERS = ("ann", "ben", "eve")
 
@@ -46,3 +49,27 @@ def test_fewer_labels_tell_less() -> None:
 def test_groups_that_cannot_be_left_out() -> None:
     with pytest.raises(EvaluationError, match="the labelled clips are of 72 group"):
         left_out(subject_of(replace(spoken(), groups=tuple(map(str, range(72))))))
+
+
+class ColorsByTwo(ColorClips):
+    """The clips of toys, filmed by two people in turn."""
+
+    @property
+    def items(self) -> list[ClipItem]:
+        return [replace(item, group=SPEAKERS[number // 9 % 2]) for number, item in enumerate(super().items)]
+
+
+def test_supervised_training_of_the_same_network_stands_beside() -> None:
+    subject = Subject(small_encoder(), "colors", clips=ColorsByTwo(54), name="toy")
+    training = ClassifierTraining(epochs=16, batch_size=9, learning_rate=3e-3)
+    rows = left_out(subject, per_class=(), l2s=(0.1,), supervised=training)
+    (row,) = [row for row in rows if row.encoder == "supervised:toy"]
+    assert row.baseline
+    assert row.metric == "top1"
+    assert list(row.detail["sequences"]) == ["ann", "ben"]
+    assert row.value == pytest.approx(np.mean(list(row.detail["sequences"].values())))
+    assert row.value > 0.6
+    assert "labels of all groups but one" in row.protocol
+    again = replace(subject, baseline=True)
+    assert not any("supervised" in row.encoder for row in left_out(again, per_class=(), supervised=training))
+    assert "crops" not in training.sentence(sound=True)
