@@ -1,4 +1,4 @@
-"""Text towers: networks that turn the tokens of a sentence into an embedding."""
+"""Text towers by name, and one of our own: a small transformer."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,27 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mmssl.config import Choice
+from mmssl.models.bert import Bert
+from mmssl.models.text_tower import TextTower
 from mmssl.models.transformer import TransformerBlock
 
 VOCABULARY = 49408
 """Tokens of CLIP's byte pair encoding, whose table comes with open_clip."""
 
 END = VOCABULARY - 1
-
-
-class TextTower(nn.Module):
-    """What a text tower is to the encoder that it is half of. Attributes are set by the subclass."""
-
-    dim: int
-    """Length of an embedding."""
-
-    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
-        """Sentences as numbers of tokens; what is too long is cut off."""
-        raise NotImplementedError
-
-    def forward(self, tokens: Int[Tensor, "texts length"]) -> Float[Tensor, "texts dim"]:
-        """Embeds sentences."""
-        raise NotImplementedError
 
 
 class TextTransformer(TextTower):
@@ -80,7 +67,7 @@ def _byte_pairs() -> Any:
     return SimpleTokenizer()
 
 
-TEXT_TOWERS: dict[str, type[TextTower]] = {"transformer": TextTransformer}
+TEXT_TOWERS: dict[str, type[TextTower]] = {"bert": Bert, "transformer": TextTransformer}
 """Text towers by name in a recipe."""
 
 TEXT_CHOICE = Choice(TEXT_TOWERS, "text tower")

@@ -1,4 +1,4 @@
-"""An image tower and a text tower that need not know each other, joined by a linear layer each."""
+"""An image tower and a text tower that need not know each other, joined by a projection each."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,7 +12,8 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import ImageTextEncoder, new_log_scale
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
-from mmssl.models.text import TEXT_CHOICE, TextTower
+from mmssl.models.text import TEXT_CHOICE
+from mmssl.models.text_tower import TextTower
 from mmssl.models.timm_encoder import TimmEncoder
 from mmssl.models.vit import VisionTransformer
 
@@ -29,7 +30,8 @@ class ImageTextTowers(ImageTextEncoder):
         text: The text tower, with its settings.
         projection_dim: Length of an embedding.
         hidden_dim: Length of a hidden layer before it, on both sides; none where 0.
-        size: Side of the square that images are brought to for classification; training takes them as its view gives them.
+        size: Side of the square that images are brought to before they are embedded.
+        dropout: Share of the values before and in the projections that are dropped in training.
 
     Source:
         Radford et al. 2021, arXiv:2103.00020; towers that are trained elsewhere: Zhai et al. 2022, arXiv:2111.07991 (LiT).
@@ -43,12 +45,13 @@ class ImageTextTowers(ImageTextEncoder):
         projection_dim: int = 256,
         hidden_dim: int = 0,
         size: int = 128,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.image: Encoder = build(image, IMAGE_CHOICE)
         self.text: TextTower = build(text, TEXT_CHOICE)
-        self.image_projection = _projection(self.image.dim, hidden_dim, projection_dim)
-        self.text_projection = _projection(self.text.dim, hidden_dim, projection_dim)
+        self.image_projection = _projection(self.image.dim, hidden_dim, projection_dim, dropout)
+        self.text_projection = _projection(self.text.dim, hidden_dim, projection_dim, dropout)
         self.logit_scale = new_log_scale()
         self.framing = Framing((size, size))
         self.dim = projection_dim
@@ -61,8 +64,13 @@ class ImageTextTowers(ImageTextEncoder):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
         """Embeds RGB images in 0..1."""
-        embeddings: Tensor = self.image_projection(self.image(images))
+        embeddings: Tensor = self.image_projection(self.image_features(images))
         return embeddings
+
+    def image_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tower_dim"]:
+        """What the image tower makes of RGB images in 0..1, before the projection."""
+        features: Tensor = self.image(self._fitted(images))
+        return features
 
     def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
         """The image tower's feature maps; see `Encoder`."""
@@ -78,9 +86,16 @@ class ImageTextTowers(ImageTextEncoder):
         return embeddings
 
 
-def _projection(dim: int, hidden_dim: int, out_dim: int) -> nn.Module:
-    if hidden_dim:
-        return nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, out_dim, bias=False))
-    linear = nn.Linear(dim, out_dim, bias=False)
-    nn.init.normal_(linear.weight, std=dim**-0.5)
-    return linear
+def _projection(dim: int, hidden_dim: int, out_dim: int, dropout: float) -> nn.Module:
+    last = nn.Linear(hidden_dim or dim, out_dim, bias=False)
+    if not hidden_dim:
+        nn.init.normal_(last.weight, std=dim**-0.5)
+    layers = [nn.Linear(dim, hidden_dim), nn.GELU(), last] if hidden_dim else [last]
+    if dropout:
+        layers = [dropped for layer in layers for dropped in _with_dropout(layer, dropout)]
+    return nn.Sequential(*layers) if len(layers) > 1 else last
+
+
+def _with_dropout(layer: nn.Module, dropout: float) -> list[nn.Module]:
+    """A layer, and dropout before it where it has weights."""
+    return [nn.Dropout(dropout), layer] if isinstance(layer, nn.Linear) else [layer]

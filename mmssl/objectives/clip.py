@@ -1,6 +1,7 @@
 """CLIP: an image and its caption attract each other, all other images and captions of the batch repel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,7 +16,7 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import MAX_LOG_SCALE, ImageTextEncoder
 from mmssl.models.loading import load_encoder
 from mmssl.models.towers import ImageTextTowers
-from mmssl.objectives.objective import Batch, Objective, Output
+from mmssl.objectives.objective import Batch, FrozenPart, Objective, Output, kept_name
 
 Tower = Literal["image", "text"]
 
@@ -31,7 +32,10 @@ class CLIP(Objective):
             computed again on the way back, so that the memory of a large batch is that of a small one. The gradient is the
             same, but for BatchNorm, which sees a part at a time. None for all at once.
         rows_at_once: Rows of the batch's scores that are held at a time; changes nothing but memory and time.
+        start_from: Reference of an encoder like this one, such as `open_clip:MODEL:TAG` or an earlier training, whose weights
+            the whole starts with.
         image_from: Reference of an encoder whose weights the image tower of `image_text` starts with.
+        text_from: Folder of a published sentence encoder, whose weights and vocabulary the text tower `bert` starts with.
         lock: Towers that stay as they are, with what `image_text` adds to them left free: `[image]`, `[text]` or both.
         initial_temperature: What 1 over the scale starts at; the encoder's own where not given.
     """
@@ -47,7 +51,9 @@ class CLIP(Objective):
         *,
         micro_batch: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
+        start_from: str | None = None,
         image_from: str | None = None,
+        text_from: str | None = None,
         lock: list[Tower] | None = None,
         initial_temperature: float | None = None,
     ) -> None:
@@ -60,8 +66,12 @@ class CLIP(Objective):
             raise ConfigError("micro_batch and rows_at_once must be at least 1")
         self.micro_batch = micro_batch
         self.rows_at_once = rows_at_once
+        if start_from is not None:
+            _copy_weights(start_from, encoder, "start_from", "encoder")
         if image_from is not None:
-            _start_image_tower(encoder, image_from)
+            _copy_weights(image_from, _joined(encoder, "image_from").image, "image_from", "image tower")
+        if text_from is not None:
+            _joined(encoder, "text_from").text.read(Path(text_from))
         self._locked = [_tower(encoder, name) for name in lock or ()]
         for tower in self._locked:
             tower.requires_grad_(False)
@@ -77,6 +87,18 @@ class CLIP(Objective):
         return self
 
     @property
+    def frozen(self) -> Mapping[str, FrozenPart]:
+        """See `Objective`; the locked towers of `image_text`."""
+        towers = self.towers
+        if not isinstance(towers, ImageTextTowers):
+            return {}
+        parts = {
+            "image": FrozenPart(towers.image, towers.image_features),
+            "tokens": FrozenPart(towers.text, towers.text),
+        }
+        return {entry: part for entry, part in parts.items() if part.module in self._locked}
+
+    @property
     def towers(self) -> ImageTextEncoder:
         """The encoder, as what it is."""
         assert isinstance(self.encoder, ImageTextEncoder)
@@ -88,8 +110,7 @@ class CLIP(Objective):
 
     def forward(self, batch: Batch) -> Output:
         """The loss of `image` and `tokens`; `caption` holds the number of each caption."""
-        images = in_micro_batches(self.towers, batch["image"], size=self.micro_batch, module=self.encoder)
-        texts = in_micro_batches(self.towers.embed_tokens, batch["tokens"], size=self.micro_batch, module=self.encoder)
+        images, texts = self._embeddings(batch)
         captions = batch["caption"]
         all_captions = gather_with_gradient(captions[:, None])[:, 0]
         all_texts = gather_with_gradient(texts)
@@ -98,6 +119,18 @@ class CLIP(Objective):
         with torch.no_grad():
             accuracy = right_answers(images, all_texts, captions, all_captions, rows_at_once=self.rows_at_once)
         return {"loss": loss, "accuracy": accuracy, "temperature": 1 / scale.detach()}
+
+    def _embeddings(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
+        """What both towers make of the batch, or what is left to do where a tower's features were kept."""
+        found = []
+        for entry, whole in (("image", self.towers), ("tokens", self.towers.embed_tokens)):
+            if entry in batch:
+                found.append(in_micro_batches(whole, batch[entry], size=self.micro_batch, module=self.encoder))
+            else:
+                assert isinstance(self.towers, ImageTextTowers)
+                projection = self.towers.image_projection if entry == "image" else self.towers.text_projection
+                found.append(projection(batch[kept_name(entry)]))
+        return found[0], found[1]
 
     def _loss(
         self,
@@ -142,12 +175,18 @@ def _tower(encoder: ImageTextEncoder, name: Tower) -> torch.nn.Module:
     return module
 
 
-def _start_image_tower(encoder: ImageTextEncoder, reference: str) -> None:
-    """Copies the weights of an encoder into the image tower."""
+def _joined(encoder: ImageTextEncoder, setting: str) -> ImageTextTowers:
     if not isinstance(encoder, ImageTextTowers):
-        raise ConfigError("image_from: is for the encoder image_text; an open_clip model brings weights of its own")
+        raise ConfigError(
+            f"{setting}: is for the encoder image_text; an open_clip model starts as a whole, by start_from"
+        )
+    return encoder
+
+
+def _copy_weights(reference: str, module: torch.nn.Module, setting: str, what: str) -> None:
+    """Copies the weights of an encoder into a network of the same make."""
     weights = load_encoder(reference).encoder.state_dict()
     try:
-        encoder.image.load_state_dict(weights)
+        module.load_state_dict(weights)
     except RuntimeError as error:
-        raise ConfigError(f"image_from: {reference} is another network than the image tower") from error
+        raise ConfigError(f"{setting}: {reference} is another network than the {what}") from error

@@ -1,6 +1,7 @@
 """The one base class of the project: what every training objective is to the loop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
@@ -12,6 +13,24 @@ from mmssl.models.modes import looking_only
 
 Batch = dict[str, Tensor]
 Output = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """A part of an objective that training does not change.
+
+    Args:
+        module: Holds its weights.
+        forward: What it makes of an entry of a batch, each item by itself.
+    """
+
+    module: nn.Module
+    forward: Callable[[Tensor], Tensor]
+
+
+def kept_name(entry: str) -> str:
+    """Name in a batch of what a frozen part made of an entry."""
+    return f"{entry}_features"
 
 
 class Objective(nn.Module):
@@ -69,6 +88,15 @@ class Objective(nn.Module):
             ConfigError: If the encoder takes pictures and the clips are sound, or the other way round.
         """
         self.encoder.check_fits(sample_rate_of(source))
+
+    @property
+    def frozen(self) -> Mapping[str, FrozenPart]:
+        """Parts that never change, by the entry of a batch that goes through them alone.
+
+        What such a part makes of an entry may be computed once and kept: `forward` then finds `kept_name(entry)` in a batch in
+        the place of the entry.
+        """
+        return {}
 
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
         """Captions as numbers, for a method that needs them; called once for all captions."""

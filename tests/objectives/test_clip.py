@@ -15,6 +15,7 @@ from mmssl.models.loading import load_encoder, save_encoder
 from mmssl.objectives import OBJECTIVE_CHOICE
 from mmssl.objectives.clip import CLIP
 from mmssl.objectives.objective import Batch
+from tests.models.published_bert import TOWER, sentence_embedding, write_bert
 
 WORDS = (
     "red",
@@ -130,3 +131,32 @@ def test_padding_changes_nothing() -> None:
     with torch.inference_mode():
         both = towers.embed_texts(["red", "red wet large old"])
         assert_close(both[:1], towers.embed_texts(["red"]), atol=1e-6, rtol=1e-5)
+
+
+def test_towers_start_from_published_weights_or_from_an_earlier_training(tmp_path: Path) -> None:
+    weights = write_bert(tmp_path / "published")
+    spec = {**ENCODER, "text": TOWER}
+    first = build(
+        {"name": "clip", "text_from": str(tmp_path / "published")},
+        OBJECTIVE_CHOICE,
+        encoder=build(spec, ENCODER_CHOICE),
+    )
+    numbers = first.tokenize(["a dog"])[0, :4].tolist()
+    with torch.inference_mode():
+        assert_close(
+            first.eval().towers.text(first.tokenize(["a dog"]))[0],
+            sentence_embedding(weights, numbers),
+            atol=1e-6,
+            rtol=1e-5,
+        )
+    save_encoder(tmp_path / "first", first.encoder, spec=spec, facts={})
+    second = build(
+        {"name": "clip", "start_from": str(tmp_path / "first")}, OBJECTIVE_CHOICE, encoder=build(spec, ENCODER_CHOICE)
+    )
+    for name, value in first.towers.named_parameters():
+        assert torch.equal(second.towers.get_parameter(name), value)
+    assert second.tokenize(["dogs"]).tolist() == first.tokenize(["dogs"]).tolist()
+    with pytest.raises(ConfigError, match="another network than the encoder"):
+        make(start_from=str(tmp_path / "first"))
+    with pytest.raises(ConfigError, match="text_from is for bert"):
+        make(text_from=str(tmp_path / "published"))
