@@ -19,6 +19,7 @@ class Augmentation:
     Args:
         size: Side of the view in pixels.
         scale: Smallest and largest area of the crop, as a share of the image's.
+        ratio: Smallest and largest width / height of the crop.
         jitter_extents: See `jitter_colors`.
         jitter_strength: See `jitter_colors`.
         jitter_probability: Of a change of color.
@@ -32,6 +33,7 @@ class Augmentation:
 
     size: int
     scale: tuple[float, float]
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
     jitter_extents: tuple[float, float, float, float] = (0.8, 0.8, 0.8, 0.2)
     jitter_strength: float = 1.0
     jitter_probability: float = 0.8
@@ -53,7 +55,7 @@ class Augmentation:
             name: Of the draws; another name gives another view.
         """
         height, width = images.shape[-2:]
-        boxes = random_boxes(random, name, height=height, width=width, scale=self.scale)
+        boxes = random_boxes(random, name, height=height, width=width, scale=self.scale, ratio=self.ratio)
         flip = random.uniform(f"{name}/flip") < self.flip_probability
         view = cut(images[:, None], boxes, size=self.size, flip=flip, bicubic=self.bicubic)[:, 0]
         if self.jitter_probability > 0 or self.grey_probability > 0:

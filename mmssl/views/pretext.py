@@ -9,15 +9,34 @@ from mmssl.views.augmentation import Augmentation, random_frame
 
 
 class CropView:
-    """Gives `image`, `[batch, 3, size, size]`: a crop of a random frame of each clip, mirrored half of the time.
+    """Gives `image`, `[batch, 3, size, size]`: a crop of a random frame of each clip, some of them mirrored.
 
     Args:
         size: Side of the image in pixels.
         scale: Smallest and largest area of the crop, as a share of the frame's.
+        ratio: Smallest and largest width / height of the crop; `[1, 1]` with a scale of `[1, 1]` is the whole of a square frame.
+        flip_probability: Of being mirrored.
+        bicubic: Whether crops are resized with a bicubic filter, and not a bilinear one.
     """
 
-    def __init__(self, *, size: int = 128, scale: tuple[float, float] = (0.3, 1.0)) -> None:
-        self.crop = _plain(size, scale)
+    def __init__(
+        self,
+        *,
+        size: int = 128,
+        scale: tuple[float, float] = (0.3, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip_probability: float = 0.5,
+        bicubic: bool = False,
+    ) -> None:
+        self.crop = Augmentation(
+            size=size,
+            scale=scale,
+            ratio=ratio,
+            jitter_probability=0.0,
+            grey_probability=0.0,
+            flip_probability=flip_probability,
+            bicubic=bicubic,
+        )
 
     def __call__(self, clips: UInt8[Tensor, "batch frames 3 height width"], random: ItemRandom) -> dict[str, Tensor]:
         """The image."""
@@ -36,13 +55,9 @@ class RotationView:
     """
 
     def __init__(self, *, size: int = 224, scale: tuple[float, float] = (0.3, 1.0)) -> None:
-        self.crop = _plain(size, scale)
+        self.crop = Augmentation(size=size, scale=scale, jitter_probability=0.0, grey_probability=0.0)
 
     def __call__(self, clips: UInt8[Tensor, "batch frames 3 height width"], random: ItemRandom) -> dict[str, Tensor]:
         """The four rotations."""
         image = self.crop(random_frame(clips, random), random, "crop")
         return {"rotated": torch.stack([torch.rot90(image, turns, (-2, -1)) for turns in range(4)], dim=1)}
-
-
-def _plain(size: int, scale: tuple[float, float]) -> Augmentation:
-    return Augmentation(size=size, scale=scale, jitter_probability=0.0, grey_probability=0.0)
