@@ -1,8 +1,9 @@
 """The batches of a training, in an order that depends on seed and epoch alone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,9 +11,10 @@ from torch import Tensor
 from mmssl.data.dataset import ClipSource, footage_of
 from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
-from mmssl.objectives.objective import Batch
+from mmssl.objectives.objective import Batch, kept_name
 from mmssl.training.captions import Captions
 from mmssl.training.distributed import Ranks
+from mmssl.training.frozen import Keeper, KeptViews, features_of_tokens
 from mmssl.training.settings import Plan
 from mmssl.views.view import View
 
@@ -46,6 +48,8 @@ class Batches:
         labels: Whether batches carry `labels`: the place of each clip's label among all labels, in order of the alphabet.
         tokenize: Where batches carry captions: turns them into numbers, see `Captions`.
         groups: Whether batches carry `groups`: a number for each clip's group.
+        frozen: Keepers of the objective's parts that never change, see `Objective.frozen`; captions are kept as their
+            features, and clips where the settings ask for it.
 
     Raises:
         TrainingError: If labels or captions are wanted and a clip has none.
@@ -62,6 +66,7 @@ class Batches:
         labels: bool = False,
         tokenize: Callable[[Sequence[str]], Tensor] | None = None,
         groups: bool = False,
+        frozen: Mapping[str, Keeper] | None = None,
     ) -> None:
         self._source = source
         self._view = view
@@ -70,7 +75,16 @@ class Batches:
         self._ranks = ranks
         self._order: tuple[int, list[int]] = (-1, [])
         self._labels = _numbered_labels(source) if labels else None
-        self._captions = Captions(source, tokenize) if tokenize is not None else None
+        parts = frozen or {}
+        text = partial(features_of_tokens, parts["tokens"]) if "tokens" in parts else None
+        self._captions = Captions(source, tokenize, text) if tokenize is not None else None
+        num_views, kept = plan.settings.frozen_views, [entry for entry in parts if entry != "tokens"]
+        if num_views and not kept:
+            raise TrainingError("frozen_views keeps what a locked image tower makes of views, and none is locked")
+        self._kept = {
+            kept_name(entry): KeptViews(parts[entry], entry, source, view, num_views=num_views)
+            for entry in (kept if num_views else ())
+        }
         self._groups = _numbered([item.group for item in source.items]) if groups else None
 
     def indices(self, step: int) -> tuple[int, tuple[int, ...]]:
@@ -113,8 +127,10 @@ class Batches:
         return StepBatch(step, epoch, indices, parts)
 
     def _load(self, epoch: int, indices: tuple[int, ...]) -> Batch:
-        with torch.no_grad():
-            batch = viewed(self._view, self._source, indices, seed=self._seed, epoch=epoch)
+        batch: Batch = {name: views.of(epoch, indices) for name, views in self._kept.items()}
+        if not batch:
+            with torch.no_grad():
+                batch = viewed(self._view, self._source, indices, seed=self._seed, epoch=epoch)
         if self._labels is not None:
             batch["labels"] = self._labels[list(indices)]
         if self._captions is not None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from mmssl.data.dataset import ClipSource
 from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
+from mmssl.objectives.objective import kept_name
 
 TEXTS_AT_ONCE = 4096
 
@@ -20,12 +21,18 @@ class Captions:
     Args:
         source: Its clips hold a caption each, or several, one a line.
         tokenize: Turns sentences into numbers, [sentences, length].
+        features: Makes of these numbers what batches then carry in their place; nothing is made where None.
 
     Raises:
         TrainingError: If a clip has no caption.
     """
 
-    def __init__(self, source: ClipSource, tokenize: Callable[[Sequence[str]], Tensor]) -> None:
+    def __init__(
+        self,
+        source: ClipSource,
+        tokenize: Callable[[Sequence[str]], Tensor],
+        features: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         several = [item.captions for item in source.items]
         missing = [item.id for item, lines in zip(source.items, several, strict=True) if not lines]
         if missing:
@@ -42,13 +49,15 @@ class Captions:
                 if number == len(texts):
                     texts.append(line)
         parts = [tokenize(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
-        self._tokens = torch.cat(parts)
+        tokens = torch.cat(parts)
+        self._name = "tokens" if features is None else kept_name("tokens")
+        self._values = tokens if features is None else features(tokens)
         self._counts = torch.tensor([len(each) for each in own])
         self._first = self._counts.cumsum(0) - self._counts
         self._numbers = torch.tensor([number for each in own for number in each])
 
     def of(self, random: ItemRandom) -> dict[str, Tensor]:
-        """`tokens` of a caption of each clip, and `caption`, its number.
+        """`tokens` of a caption of each clip, or their features, and `caption`, its number.
 
         Args:
             random: Of the epoch; its items are the clips' positions.
@@ -57,4 +66,4 @@ class Captions:
         counts = self._counts[items]
         drawn = (random.uniform("which caption").double() * counts).long().clamp(max=counts - 1)
         chosen = self._numbers[self._first[items] + drawn]
-        return {"tokens": self._tokens[chosen], "caption": chosen}
+        return {self._name: self._values[chosen], "caption": chosen}

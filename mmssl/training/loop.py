@@ -20,6 +20,7 @@ from mmssl.progress import Progress
 from mmssl.training.batches import Batches, StepBatch
 from mmssl.training.checkpoint import Progressed, load_latest_state, save_state
 from mmssl.training.distributed import Ranks, average_over_ranks, broadcast_state, joined_ranks
+from mmssl.training.frozen import Keeper
 from mmssl.training.interruption import Interruption
 from mmssl.training.metrics import MetricsLog
 from mmssl.training.optim import OPTIMIZER_CHOICE, learning_rate_factor, weight_decay_at
@@ -132,6 +133,7 @@ class _Training:
             labels=objective.needs_labels,
             groups=objective.needs_groups,
             tokenize=objective.tokenize if objective.needs_captions else None,
+            frozen={entry: Keeper(part, ranks.device, self.precision) for entry, part in objective.frozen.items()},
         )
         shapes = {name: list(value.shape) for name, value in objective.state_dict().items()}
         self.digest = digest([type(objective).__name__, shapes, plan.num_steps, dict(facts)])

@@ -27,6 +27,8 @@ class TrainSettings:
         autocast: Precision of the forward pass; a CPU knows `bf16` and computes in float32 otherwise. On CPUs with AVX-512
             BF16 or AMX a step takes little more than half the time.
         channels_last: Whether weights of convolutions are laid out with the channels last.
+        frozen_views: Views of each clip whose features, as a locked image tower gives them, are computed once and kept, so that
+            what is left to train takes seconds; epoch e then takes view e modulo this number. 0 for a new view in each epoch.
         log_every: Steps between lines of `metrics.jsonl`, each the mean since the line before.
         watch_every: Steps between looks at the encoder's embeddings, see `CollapseWatch`; 0 for never.
         probe_every: Steps between looks at how well embeddings tell labels apart, see `OnlineProbe`; 0 for never.
@@ -53,6 +55,7 @@ class TrainSettings:
     clip_norm: float | None = None
     autocast: Literal["off", "bf16", "fp16"] = "off"
     channels_last: bool = False
+    frozen_views: int = 0
     log_every: int = 10
     watch_every: int = 100
     probe_every: int = 0
@@ -80,7 +83,14 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 faults.append(f"{name} must be at least 1, got {value}")
-        for name in ("warmup_steps", "warmup_epochs", "watch_every", "probe_every", "checkpoint_every_seconds"):
+        for name in (
+            "warmup_steps",
+            "warmup_epochs",
+            "frozen_views",
+            "watch_every",
+            "probe_every",
+            "checkpoint_every_seconds",
+        ):
             value = getattr(self, name)
             if value is not None and value < 0:
                 faults.append(f"{name} must not be negative, got {value}")

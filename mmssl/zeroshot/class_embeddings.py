@@ -1,6 +1,5 @@
 """The embeddings of classes: every prompt encoded, normalised, averaged and normalised again; kept in a cache."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch.nn.functional import normalize
 
 from mmssl.config import digest
 from mmssl.errors import CheckpointError
-from mmssl.files import atomic_file
+from mmssl.files import atomic_file, user_cache
 from mmssl.models.image_text import ImageTextEncoder
 from mmssl.models.loading import LoadedEncoder
 from mmssl.progress import Progress
@@ -78,7 +77,7 @@ def class_embeddings(
 
 def default_cache() -> Path:
     """Where class embeddings are kept unless a folder is named."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmssl" / "class_embeddings"
+    return user_cache("class_embeddings")
 
 
 def _kept(file: Path, count: int, dim: int) -> Tensor | None:
