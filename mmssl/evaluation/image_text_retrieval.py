@@ -8,8 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from mmssl.data.dataset import ClipItem
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.cross_modal import Kind, both_ways
+from mmssl.evaluation.found_images import draw_found_images
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.models.image_text import ImageTextEncoder
@@ -20,7 +22,7 @@ TEXTS = Kind("text", "captions", "different captions")
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class Pairs:
     """The scored images and the captions of all of them, each different caption once.
 
     Args:
@@ -46,7 +48,7 @@ def image_text_retrieval(subject: Subject, *, split: str = "test", ks: tuple[int
     """Looks each caption's image up among all images of a split, and each image's captions among all captions.
 
     Args:
-        subject: Its clips hold captions, and its encoder knows text.
+        subject: Its clips hold captions, and its encoder knows text; its `out` gets pictures of what some captions find.
         split: That is scored; all clips where none is of it.
         ks: For which k to give R@k.
 
@@ -65,12 +67,15 @@ def image_text_retrieval(subject: Subject, *, split: str = "test", ks: tuple[int
         raise EvaluationError(f"{subject.encoder.reference}: knows no text; give an encoder of images and text")
     pairs, scored = _pairs(subject, split)
     images = normalize(torch.from_numpy(subject.embeddings().embeddings[pairs.places.numpy()].copy()), dim=1)
-    similarity = images @ _text_embeddings(encoder.to(subject.device).eval(), pairs.texts).T
+    similarity = images @ text_embeddings(encoder.to(subject.device).eval(), pairs.texts).T
+    belongs = pairs.belongs()
+    if subject.out is not None and subject.clips is not None:
+        draw_found_images(subject.out, subject.clips, pairs.places.tolist(), pairs.texts, similarity.T, belongs.T)
     return both_ways(
         subject,
         "image_text_retrieval",
         similarity,
-        pairs.belongs(),
+        belongs,
         rows=IMAGES,
         columns=TEXTS,
         split=scored,
@@ -78,7 +83,7 @@ def image_text_retrieval(subject: Subject, *, split: str = "test", ks: tuple[int
     )
 
 
-def _pairs(subject: Subject, split: str) -> tuple[_Pairs, str]:
+def _pairs(subject: Subject, split: str) -> tuple[Pairs, str]:
     if subject.clips is None:
         raise EvaluationError("image_text_retrieval needs clips, whose captions it reads; give `clips`")
     items = subject.clips.items
@@ -88,6 +93,11 @@ def _pairs(subject: Subject, split: str) -> tuple[_Pairs, str]:
         places, scored = [place for place, item in enumerate(items) if item.captions], "all"
     if not places:
         raise EvaluationError(f"none of {len(items)} clips has a caption; give the manifest captions")
+    return captioned_pairs(items, places), scored
+
+
+def captioned_pairs(items: Sequence[ClipItem], places: Sequence[int]) -> Pairs:
+    """The clips at some places, all of which have captions, with these."""
     numbers: dict[str, int] = {}
     pairs = [
         (row, numbers.setdefault(caption.lower(), len(numbers)))
@@ -95,10 +105,11 @@ def _pairs(subject: Subject, split: str) -> tuple[_Pairs, str]:
         for caption in items[place].captions
     ]
     images, captions = torch.tensor(pairs).T
-    return _Pairs(torch.tensor(places), tuple(numbers), images, captions), scored
+    return Pairs(torch.tensor(places), tuple(numbers), images, captions)
 
 
-def _text_embeddings(encoder: ImageTextEncoder, texts: Sequence[str]) -> Float[Tensor, "texts dim"]:
+def text_embeddings(encoder: ImageTextEncoder, texts: Sequence[str]) -> Float[Tensor, "texts dim"]:
+    """Unit vectors of sentences, on the CPU."""
     with torch.inference_mode():
         parts = [
             normalize(encoder.embed_texts(texts[start : start + TEXTS_AT_ONCE]).float().cpu(), dim=1)

@@ -1,11 +1,16 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
 from mmssl.data.dataset import ClipItem
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.cross_modal import first_ranks
+from mmssl.evaluation.image_text_probe import ImageTextProbe
 from mmssl.evaluation.image_text_retrieval import image_text_retrieval
 from mmssl.evaluation.subject import Subject
+from mmssl.media.image import read_image
 from mmssl.models.loading import load_encoder
 from tests.zeroshot.toys import COLORS, color_words
 
@@ -63,3 +68,30 @@ def test_what_knows_no_text_or_has_no_captions_is_refused() -> None:
         image_text_retrieval(Subject(encoder=load_encoder("pixels"), dataset="x", clips=clips))
     with pytest.raises(EvaluationError, match="none of 1 clips has a caption"):
         image_text_retrieval(Subject(encoder=color_words(), dataset="x", clips=Captioned({"red": " "})))
+
+
+def test_what_captions_find_is_drawn(tmp_path: Path) -> None:
+    clips = Captioned({"red": "red!", "green": "green", "blue": "blue"})
+    subject = Subject(encoder=color_words(), dataset="colors", name="toy", clips=clips, out=tmp_path)
+    image_text_retrieval(subject)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["blue.png", "green.png", "red.png"]
+    picture = read_image(tmp_path / "red.png")
+    assert picture.shape == (3, 112, 3 * 112)
+    assert picture[:, 0, 0].tolist() == [46, 160, 67], "the first is right"
+    assert picture[:, 0, 200].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(("labels", "accuracy"), [(["red", "green", None], 1.0), (["green", "red", None], 0.0)])
+def test_a_training_is_followed_by_retrieval_and_by_the_names_of_classes(
+    labels: list[str | None], accuracy: float
+) -> None:
+    clips = Captioned({"red": "red", "green": "green", "blue": "blue navy"})
+    clips.items = [replace(item, label=label) for item, label in zip(clips.items, labels, strict=True)]
+    found = ImageTextProbe(clips).look(color_words().encoder)
+    assert found["text_to_image_recall_1"] == found["image_to_text_recall_10"] == 1.0
+    assert found["zero_shot_accuracy"] == accuracy
+
+
+def test_a_probe_of_captions_needs_some() -> None:
+    with pytest.raises(EvaluationError, match="none of 1 clips"):
+        ImageTextProbe(Captioned({"red": ""}))
