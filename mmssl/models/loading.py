@@ -121,6 +121,24 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
     return _load_folder(reference)
 
 
+def copy_weights(reference: str, encoder: Encoder, *, what: str) -> None:
+    """Gives an encoder the weights of another one of the same make.
+
+    Args:
+        reference: See `load_encoder`.
+        encoder: Takes them over.
+        what: The encoder in a message.
+
+    Raises:
+        ConfigError: If it is another network.
+    """
+    weights = load_encoder(reference).encoder.state_dict()
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"{what} is another network than {reference}") from error
+
+
 def save_encoder(folder: Path, encoder: Encoder, *, spec: Spec | str, facts: Mapping[str, Any]) -> EncoderCard:
     """Writes an encoder to a folder in the place of what the folder holds; an interruption leaves the old or nothing.
 

@@ -14,7 +14,7 @@ from mmssl.functional.image_text import ROWS_AT_ONCE, clip_loss, right_answers
 from mmssl.functional.micro_batches import in_micro_batches
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import MAX_LOG_SCALE, ImageTextEncoder
-from mmssl.models.loading import load_encoder
+from mmssl.models.loading import copy_weights
 from mmssl.models.towers import ImageTextTowers
 from mmssl.objectives.objective import Batch, FrozenPart, Objective, Output, kept_name
 
@@ -32,8 +32,6 @@ class CLIP(Objective):
             computed again on the way back, so that the memory of a large batch is that of a small one. The gradient is the
             same, but for BatchNorm, which sees a part at a time. None for all at once.
         rows_at_once: Rows of the batch's scores that are held at a time; changes nothing but memory and time.
-        start_from: Reference of an encoder like this one, such as `open_clip:MODEL:TAG` or an earlier training, whose weights
-            the whole starts with.
         image_from: Reference of an encoder whose weights the image tower of `image_text` starts with.
         text_from: Folder of a published sentence encoder, whose weights and vocabulary the text tower `bert` starts with.
         lock: Towers that stay as they are, with what `image_text` adds to them left free: `[image]`, `[text]` or both.
@@ -51,7 +49,6 @@ class CLIP(Objective):
         *,
         micro_batch: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
-        start_from: str | None = None,
         image_from: str | None = None,
         text_from: str | None = None,
         lock: list[Tower] | None = None,
@@ -66,10 +63,8 @@ class CLIP(Objective):
             raise ConfigError("micro_batch and rows_at_once must be at least 1")
         self.micro_batch = micro_batch
         self.rows_at_once = rows_at_once
-        if start_from is not None:
-            _copy_weights(start_from, encoder, "start_from", "encoder")
         if image_from is not None:
-            _copy_weights(image_from, _joined(encoder, "image_from").image, "image_from", "image tower")
+            copy_weights(image_from, _joined(encoder, "image_from").image, what="image_from: the image tower")
         if text_from is not None:
             _joined(encoder, "text_from").text.read(Path(text_from))
         self._locked = [_tower(encoder, name) for name in lock or ()]
@@ -178,15 +173,6 @@ def _tower(encoder: ImageTextEncoder, name: Tower) -> torch.nn.Module:
 def _joined(encoder: ImageTextEncoder, setting: str) -> ImageTextTowers:
     if not isinstance(encoder, ImageTextTowers):
         raise ConfigError(
-            f"{setting}: is for the encoder image_text; an open_clip model starts as a whole, by start_from"
+            f"{setting}: is for the encoder image_text; an open_clip model starts as a whole, by the stage's start_from"
         )
     return encoder
-
-
-def _copy_weights(reference: str, module: torch.nn.Module, setting: str, what: str) -> None:
-    """Copies the weights of an encoder into a network of the same make."""
-    weights = load_encoder(reference).encoder.state_dict()
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConfigError(f"{setting}: {reference} is another network than the {what}") from error

@@ -22,7 +22,6 @@ class SigLIP(CLIP):
         initial_temperature: What 1 over the scale starts at.
         micro_batch: See `CLIP`, as the rest.
         rows_at_once: See `CLIP`.
-        start_from: See `CLIP`.
         image_from: See `CLIP`.
         text_from: See `CLIP`.
         lock: See `CLIP`.
@@ -38,7 +37,6 @@ class SigLIP(CLIP):
         initial_temperature: float | None = INITIAL_TEMPERATURE,
         micro_batch: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
-        start_from: str | None = None,
         image_from: str | None = None,
         text_from: str | None = None,
         lock: list[Tower] | None = None,
@@ -47,7 +45,6 @@ class SigLIP(CLIP):
             encoder,
             micro_batch=micro_batch,
             rows_at_once=rows_at_once,
-            start_from=start_from,
             image_from=image_from,
             text_from=text_from,
             lock=lock,

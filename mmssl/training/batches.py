@@ -16,6 +16,7 @@ from mmssl.training.captions import Captions
 from mmssl.training.distributed import Ranks
 from mmssl.training.frozen import Keeper, KeptViews, features_of_tokens
 from mmssl.training.settings import Plan
+from mmssl.views.text import TextView
 from mmssl.views.view import View
 
 
@@ -47,6 +48,7 @@ class Batches:
         ranks: This process among the others; each takes its slice of every batch.
         labels: Whether batches carry `labels`: the place of each clip's label among all labels, in order of the alphabet.
         tokenize: Where batches carry captions: turns them into numbers, see `Captions`.
+        text_view: Changes captions, see `Captions`.
         groups: Whether batches carry `groups`: a number for each clip's group.
         frozen: Keepers of the objective's parts that never change, see `Objective.frozen`; captions are kept as their
             features, and clips where the settings ask for it.
@@ -65,6 +67,7 @@ class Batches:
         ranks: Ranks,
         labels: bool = False,
         tokenize: Callable[[Sequence[str]], Tensor] | None = None,
+        text_view: TextView | None = None,
         groups: bool = False,
         frozen: Mapping[str, Keeper] | None = None,
     ) -> None:
@@ -76,8 +79,8 @@ class Batches:
         self._order: tuple[int, list[int]] = (-1, [])
         self._labels = _numbered_labels(source) if labels else None
         parts = frozen or {}
-        text = partial(features_of_tokens, parts["tokens"]) if "tokens" in parts else None
-        self._captions = Captions(source, tokenize, text) if tokenize is not None else None
+        text = partial(features_of_tokens, parts["tokens"]) if "tokens" in parts and text_view is None else None
+        self._captions = Captions(source, tokenize, text, text_view) if tokenize is not None else None
         num_views, kept = plan.settings.frozen_views, [entry for entry in parts if entry != "tokens"]
         if num_views and not kept:
             raise TrainingError("frozen_views keeps what a locked image tower makes of views, and none is locked")

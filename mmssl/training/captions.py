@@ -9,6 +9,7 @@ from mmssl.data.dataset import ClipSource
 from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
 from mmssl.objectives.objective import kept_name
+from mmssl.views.text import TextView
 
 TEXTS_AT_ONCE = 4096
 
@@ -22,6 +23,7 @@ class Captions:
         source: Its clips hold a caption each, or several, one a line.
         tokenize: Turns sentences into numbers, [sentences, length].
         features: Makes of these numbers what batches then carry in their place; nothing is made where None.
+        view: Changes the captions that were drawn, which are then turned into numbers batch by batch; None for as they are.
 
     Raises:
         TrainingError: If a clip has no caption.
@@ -32,6 +34,7 @@ class Captions:
         source: ClipSource,
         tokenize: Callable[[Sequence[str]], Tensor],
         features: Callable[[Tensor], Tensor] | None = None,
+        view: TextView | None = None,
     ) -> None:
         several = [item.captions for item in source.items]
         missing = [item.id for item, lines in zip(source.items, several, strict=True) if not lines]
@@ -48,10 +51,12 @@ class Captions:
             for number, line in zip(own[-1], lines, strict=True):
                 if number == len(texts):
                     texts.append(line)
-        parts = [tokenize(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
-        tokens = torch.cat(parts)
+        self._texts, self._tokenize, self._view = texts, tokenize, view
+        self._values = torch.empty(0)
         self._name = "tokens" if features is None else kept_name("tokens")
-        self._values = tokens if features is None else features(tokens)
+        if view is None:
+            parts = [tokenize(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
+            self._values = torch.cat(parts) if features is None else features(torch.cat(parts))
         self._counts = torch.tensor([len(each) for each in own])
         self._first = self._counts.cumsum(0) - self._counts
         self._numbers = torch.tensor([number for each in own for number in each])
@@ -66,4 +71,7 @@ class Captions:
         counts = self._counts[items]
         drawn = (random.uniform("which caption").double() * counts).long().clamp(max=counts - 1)
         chosen = self._numbers[self._first[items] + drawn]
+        if self._view is not None:
+            texts = self._view([self._texts[number] for number in chosen.tolist()], random)
+            return {"tokens": self._tokenize(texts), "caption": chosen}
         return {self._name: self._values[chosen], "caption": chosen}

@@ -28,6 +28,7 @@ from mmssl.training.probe import OnlineProbe
 from mmssl.training.settings import Plan, TrainSettings
 from mmssl.training.sync_batchnorm import synchronized_batchnorm
 from mmssl.training.watch import CollapseWatch
+from mmssl.views.text import TextView
 from mmssl.views.view import View
 
 SMALLEST_LOSS_SCALE = 1.0
@@ -45,6 +46,7 @@ def train(
     encoder_spec: Spec,
     facts: Mapping[str, Any] | None = None,
     probe: OnlineProbe | None = None,
+    text_view: TextView | None = None,
 ) -> None:
     """Trains an objective and saves its encoder.
 
@@ -62,6 +64,7 @@ def train(
         encoder_spec: Builds the encoder again; saved beside its weights.
         facts: Further things the result depends on, such as the objective's spec; saved beside the weights.
         probe: Scores the encoder every `probe_every` steps.
+        text_view: Changes the captions, for an objective that needs them.
 
     Raises:
         TrainingError: If the settings do not fit the clips or the objective, or the loss or its gradient is not finite.
@@ -79,7 +82,16 @@ def train(
         plan = Plan(len(source), ranks.count, settings)
         facts = {"seed": seed, "clips": source.digest, "training": settings.what_changes_results(), **(facts or {})}
         training = _Training(
-            objective, view, source, out=out, plan=plan, seed=seed, facts=facts, ranks=ranks, probe=probe
+            objective,
+            view,
+            source,
+            out=out,
+            plan=plan,
+            seed=seed,
+            facts=facts,
+            ranks=ranks,
+            probe=probe,
+            text_view=text_view,
         )
         training.run()
         if ranks.rank == 0:
@@ -102,6 +114,7 @@ class _Training:
         facts: Mapping[str, Any],
         ranks: Ranks,
         probe: OnlineProbe | None,
+        text_view: TextView | None,
     ) -> None:
         self.settings = plan.settings
         self.view = view

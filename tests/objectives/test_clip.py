@@ -11,7 +11,7 @@ from mmssl.config import build
 from mmssl.errors import ConfigError
 from mmssl.models import ENCODER_CHOICE
 from mmssl.models.image_text import MAX_LOG_SCALE
-from mmssl.models.loading import load_encoder, save_encoder
+from mmssl.models.loading import copy_weights, load_encoder, save_encoder
 from mmssl.objectives import OBJECTIVE_CHOICE
 from mmssl.objectives.clip import CLIP
 from mmssl.objectives.objective import Batch
@@ -136,27 +136,18 @@ def test_padding_changes_nothing() -> None:
 def test_towers_start_from_published_weights_or_from_an_earlier_training(tmp_path: Path) -> None:
     weights = write_bert(tmp_path / "published")
     spec = {**ENCODER, "text": TOWER}
-    first = build(
-        {"name": "clip", "text_from": str(tmp_path / "published")},
-        OBJECTIVE_CHOICE,
-        encoder=build(spec, ENCODER_CHOICE),
-    )
-    numbers = first.tokenize(["a dog"])[0, :4].tolist()
+    encoder = build(spec, ENCODER_CHOICE)
+    first = build({"name": "clip", "text_from": str(tmp_path / "published")}, OBJECTIVE_CHOICE, encoder=encoder).eval()
+    tokens = first.tokenize(["a dog"])
     with torch.inference_mode():
-        assert_close(
-            first.eval().towers.text(first.tokenize(["a dog"]))[0],
-            sentence_embedding(weights, numbers),
-            atol=1e-6,
-            rtol=1e-5,
-        )
-    save_encoder(tmp_path / "first", first.encoder, spec=spec, facts={})
-    second = build(
-        {"name": "clip", "start_from": str(tmp_path / "first")}, OBJECTIVE_CHOICE, encoder=build(spec, ENCODER_CHOICE)
-    )
-    for name, value in first.towers.named_parameters():
-        assert torch.equal(second.towers.get_parameter(name), value)
+        found = first.towers.text(tokens)[0]
+    assert_close(found, sentence_embedding(weights, tokens[0, :4].tolist()), atol=1e-6, rtol=1e-5)
+    save_encoder(tmp_path / "first", encoder, spec=spec, facts={})
+    second = build(spec, ENCODER_CHOICE)
+    copy_weights(str(tmp_path / "first"), second, what="the encoder")
+    assert all(torch.equal(value, second.get_parameter(name)) for name, value in encoder.named_parameters())
     assert second.tokenize(["dogs"]).tolist() == first.tokenize(["dogs"]).tolist()
-    with pytest.raises(ConfigError, match="another network than the encoder"):
-        make(start_from=str(tmp_path / "first"))
+    with pytest.raises(ConfigError, match="the encoder is another network"):
+        copy_weights(str(tmp_path / "first"), make().encoder, what="the encoder")
     with pytest.raises(ConfigError, match="text_from is for bert"):
         make(text_from=str(tmp_path / "published"))

@@ -8,6 +8,7 @@ from mmssl.data.dataset import ClipItem
 from mmssl.errors import TrainingError
 from mmssl.functional.random import ItemRandom
 from mmssl.training.captions import Captions
+from mmssl.views.text import WordsView
 from tests.training.tiny import TinyClips
 
 
@@ -51,3 +52,10 @@ def test_an_item_gets_the_same_caption_in_every_batch() -> None:
 def test_clips_without_a_caption_are_named() -> None:
     with pytest.raises(TrainingError, match="2 of 3 clips have none, such as 'r1#0'"):
         Captions(Captioned(["a", None, " \n "]), tokenize)
+
+
+def test_a_text_view_changes_captions_anew_in_every_epoch() -> None:
+    captions = Captions(Captioned(["one two three four"]), tokenize, view=WordsView(word_dropout=0.5))
+    spaces = [captions.of(ItemRandom(0, epoch, [0]))["tokens"][0, 1].item() for epoch in range(60)]
+    assert set(spaces) == {0, 1, 2, 3}
+    assert captions.of(ItemRandom(0, 7, [0]))["caption"].tolist() == [0]
