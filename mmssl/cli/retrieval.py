@@ -140,9 +140,9 @@ def duplicates(
     """Find what is there twice: files with the same bytes, and clips that show nearly the same; print the tables and the page.
 
     The threshold is what 95 % of copies of the data's own clips reach, made smaller, trimmed, darker and of less contrast; and
-    not below what one in 10,000 pairs of different clips reaches. In the tables, `kind` is `first` for the first of a group,
-    `exact` where the bytes of its file are those of `copy_of`, and `near` else. Clips of one video are not compared with each
-    other.
+    not below what, by the spread of random pairs, only one clip in a hundred reaches with a different one. In the tables, `kind`
+    is `first` for the first of a group, `exact` where the bytes of its file are those of `copy_of`, and `near` else. Clips of one
+    video are not compared with each other.
 
     Example:
     - `mmssl embed default photos.jsonl -o found/ --num-frames 1 && mmssl duplicates found/`

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -13,14 +14,12 @@ from mmssl.retrieval.index import unit_rows
 from mmssl.retrieval.index_tuning import tuned_index
 
 MISSED_COPIES = 0.05
-STRANGERS_TAKEN = 1e-4
-DEVIATIONS = 3.72
-"""Of a normal distribution: one in 10,000 lies above."""
-
+STRANGERS_AN_ITEM = 0.01
 NUM_STRANGERS = 200_000
 NEIGHBORS = 30
 ROWS_AT_ONCE = 4096
 ROUNDING = 1e-6
+LARGEST = 1 - 1e-7
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,9 @@ class Calibration:
     Args:
         threshold: Cosine similarity: the larger of the two below.
         copies: What 95 % of the copies, changed a little, exceed when compared with their originals.
-        strangers: What one in 10,000 pairs of different items would exceed if the similarities of random pairs, above their
-            median, were spread as a normal distribution is; what duplicates there are does not move it.
+        strangers: What so few pairs of different items exceed that one in a hundred items meets a stranger, if the similarities
+            of random pairs are spread, by Fisher's transformation, as a normal distribution is; median and upper spread are
+            those of the pairs, so that duplicates among them do not move it.
         num_copies: Copies that were made.
         num_strangers: Pairs that were drawn.
     """
@@ -47,7 +47,7 @@ class Calibration:
         said = (
             f"Two items are near-duplicates from a cosine similarity of {self.threshold:.4f} on. Of {self.num_copies} copies "
             f"with small changes {1 - MISSED_COPIES:.0%} exceed {self.copies:.4f}; by the spread of {self.num_strangers} random "
-            f"pairs, {STRANGERS_TAKEN:.2%} of different items exceed {self.strangers:.4f}."
+            f"pairs, one item in {1 / STRANGERS_AN_ITEM:.0f} meets a different one above {self.strangers:.4f}."
         )
         if self.strangers <= self.copies:
             return said
@@ -84,8 +84,10 @@ def calibration(
         ]
         or [np.full(1, -1.0)]
     )
-    caught, (middle, above) = float(np.quantile(similar, MISSED_COPIES)), np.quantile(apart, [0.5, 0.8413])
-    taken = float(min(1.0, middle + DEVIATIONS * (above - middle)))
+    caught = float(np.quantile(similar, MISSED_COPIES))
+    middle, above = np.arctanh(np.quantile(apart, [0.5, NormalDist().cdf(1)]).clip(-LARGEST, LARGEST))
+    deviations = NormalDist().inv_cdf(1 - STRANGERS_AN_ITEM / max(len(table), 2))
+    taken = float(np.tanh(middle + deviations * (above - middle)))
     return Calibration(max(caught, taken), caught, taken, len(similar), len(first))
 
 

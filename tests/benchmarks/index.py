@@ -36,7 +36,8 @@ times = []
 for query in queries[:200]:
     began = time.perf_counter(); index.search(query[None], 10); times.append(time.perf_counter() - began)
 np.save(folder + "/found.npy", found)
-json.dump({"build": build, "ms": 1e3 * sorted(times)[100], "kind": str(facts)}, open(folder + "/autofaiss.json", "w"))
+kind = facts["index_key"] + " " + facts["index_param"]
+json.dump({"build": build, "ms": 1e3 * sorted(times)[100], "kind": kind}, open(folder + "/autofaiss.json", "w"))
 """
 
 
@@ -101,7 +102,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             np.save(Path(scratch) / "rows.npy", rows)
             np.save(Path(scratch) / "queries.npy", queries)
-            subprocess.run([given.autofaiss, "-c", AUTOFAISS, scratch], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([given.autofaiss, "-c", AUTOFAISS, scratch], check=True, capture_output=True)
             facts = json.loads((Path(scratch) / "autofaiss.json").read_text())
             recall = recalls(rows, queries, np.load(Path(scratch) / "found.npy"), truth).mean()
             print(f"{'autofaiss':10} {facts['build']:7.2f} {facts['ms']:9.3f}  {recall:.4f}   {facts['kind']}")
