@@ -176,8 +176,7 @@ def _gallery(out: Path, name: str, groups: Sequence[Sequence[Member]], source: C
         for member in group[:PICTURES_A_GROUP]:
             file = f"{name}/pictures/{place_of[member.id]:06}.jpg"
             write_thumbnail(out / file, source, place_of[member.id])
-            mark = {"first": "query", "exact": "match", "near": ""}[member.kind]
-            pictures.append(Picture(file, f"{member.group}: {member.kind}, {member.similarity:.3f}, {member.id}", mark))
+            pictures.append(Picture(file, f"{member.group}: {member.kind}, {member.similarity:.3f}, {member.id}"))
         pictures += [Picture("")] * (PICTURES_A_GROUP - len(group))
     if not pictures:
         return []
