@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mmssl.data.dataset import ClipSource, evenly_spaced, sample_rate_of
+from mmssl.data.dataset import ClipSource, evenly_spaced, sample_rate_of, sound_rate_of, sounds_of
 from mmssl.files import atomic_file
 from mmssl.media.audio import write_flac
 from mmssl.media.image import write_jpeg
@@ -39,8 +39,13 @@ def resized(
     return interpolate(frames, (height, width), mode="bilinear", antialias=True)
 
 
+def _fitted(spectrogram: UInt8[Tensor, "1 3 height width"], width: int) -> UInt8[Tensor, "3 height new_width"]:
+    """As wide as the frames above it, whose time it shares."""
+    return interpolate(spectrogram, (spectrogram.shape[2], width), mode="bilinear", antialias=True)[0]
+
+
 def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: str = "Sample clips") -> Images:
-    """Strips of clips that are evenly spread over a source, as files in the folder's `samples/`.
+    """Strips of clips that are evenly spread over a source, as files in the folder's `samples/`, with sound where there is any.
 
     Args:
         folder: The stage's folder.
@@ -54,8 +59,13 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: st
         item = items[place]
         file = f"samples/{number:02}.jpg"
         clip = source.clips([place])[0]
-        _write(folder / file, contact_strip(as_pictures(clip)))
-        sound = _write_sound(folder, file, clip, sample_rate_of(source))
+        strip = contact_strip(as_pictures(clip))
+        heard, rate = clip, sample_rate_of(source)
+        if sound_rate_of(source) is not None:
+            heard, rate = sounds_of(source, [place]), sound_rate_of(source)
+            strip = torch.cat((strip, _fitted(as_pictures(heard), strip.shape[2])), dim=1)
+        _write(folder / file, strip)
+        sound = _write_sound(folder, file, heard, rate)
         begins = f"from {item.pts_seconds[0]:.2f} s" if len(item.pts_seconds) > 1 or item.pts_seconds[0] else ""
         facts = (item.id, begins, item.label, item.split)
         pictures.append(Picture(file, ", ".join(fact for fact in facts if fact), sound=sound))
