@@ -86,7 +86,8 @@ class MAE(Objective):
             self._image(whole, mask),
             images,
         ]
-        return {"from the top: visible patches, painted, truth": picture_grid(rows)}
+        aided = ", each patch about its true mean and by its true deviation" if self.normalize_patches else ""
+        return {f"from the top: visible patches, painted{aided}, truth": picture_grid(rows)}
 
     def _painted(
         self, images: Float[Tensor, "batch 3 height width"], mask: Bool[Tensor, "batch h w"]
