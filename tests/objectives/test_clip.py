@@ -40,6 +40,7 @@ ENCODER: dict[str, Any] = {
     "image": {"name": "vit", "patch": 8, "dim": 32, "depth": 1, "num_heads": 2},
     "text": {"name": "transformer", "dim": 32, "depth": 1, "num_heads": 2, "context": 6},
     "projection_dim": 32,
+    "size": 16,
 }
 
 
