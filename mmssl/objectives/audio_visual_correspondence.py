@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from mmssl.data.dataset import ClipSource
 from mmssl.errors import ConfigError
 from mmssl.functional.gather import gather_with_gradient, rank_offset, world_size
-from mmssl.functional.image_text import ROWS_AT_ONCE, clip_loss, right_answers
+from mmssl.functional.image_text import ROWS_AT_ONCE, AllPairs, clip_loss, right_answers
 from mmssl.models.audio_visual import AudioVisualTowers
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import MAX_LOG_SCALE
@@ -77,21 +77,11 @@ class AudioVisualCorrespondence(Objective):
         offset = rank_offset(len(pictures))
         numbers = self._numbers(num_clips * world_size(), num_moments, pictures.device)
         own = numbers[offset : offset + len(pictures)]
-        all_sounds = gather_with_gradient(sounds)
+        everyone = AllPairs(gather_with_gradient(sounds), offset, numbers, gather_with_gradient(pictures))
         scale = self.towers.log_scale.exp()
-        loss = clip_loss(
-            pictures,
-            sounds,
-            scale=scale,
-            all_images=gather_with_gradient(pictures),
-            all_texts=all_sounds,
-            captions=own,
-            all_captions=numbers,
-            offset=offset,
-            rows_at_once=self.rows_at_once,
-        )
+        loss = clip_loss(pictures, sounds, scale=scale, captions=own, everyone=everyone, rows_at_once=self.rows_at_once)
         with torch.no_grad():
-            accuracy = right_answers(pictures, all_sounds, own, numbers, rows_at_once=self.rows_at_once)
+            accuracy = right_answers(pictures, everyone.texts, own, numbers, rows_at_once=self.rows_at_once)
             output = {"loss": loss, "accuracy": accuracy, "temperature": 1 / scale}
             if num_moments > 1:
                 output["accuracy_within_clip"] = _accuracy_within_clip(pictures, sounds, num_moments)

@@ -1,6 +1,7 @@
 """CLIP: an image and its caption attract each other, all other images and captions of the batch repel."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from mmssl.errors import ConfigError
 from mmssl.functional.gather import gather_with_gradient, rank_offset
-from mmssl.functional.image_text import ROWS_AT_ONCE, clip_loss, right_answers
+from mmssl.functional.image_text import ROWS_AT_ONCE, AllPairs, clip_loss, right_answers
 from mmssl.functional.micro_batches import in_micro_batches
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import MAX_LOG_SCALE, ImageTextEncoder
@@ -108,11 +109,11 @@ class CLIP(Objective):
         images, texts = self._embeddings(batch)
         captions = batch["caption"]
         all_captions = gather_with_gradient(captions[:, None])[:, 0]
-        all_texts = gather_with_gradient(texts)
+        everyone = AllPairs(gather_with_gradient(texts), rank_offset(len(images)), all_captions)
         scale = self.towers.log_scale.exp().reshape(())
-        loss = self._loss(images, texts, all_texts, scale, captions, all_captions)
+        loss = self._loss(images, texts, scale, captions, everyone)
         with torch.no_grad():
-            accuracy = right_answers(images, all_texts, captions, all_captions, rows_at_once=self.rows_at_once)
+            accuracy = right_answers(images, everyone.texts, captions, all_captions, rows_at_once=self.rows_at_once)
         return {"loss": loss, "accuracy": accuracy, "temperature": 1 / scale.detach()}
 
     def _embeddings(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
@@ -131,21 +132,13 @@ class CLIP(Objective):
         self,
         images: Float[Tensor, "batch dim"],
         texts: Float[Tensor, "batch dim"],
-        all_texts: Float[Tensor, "all dim"],
         scale: Float[Tensor, ""],
         captions: Int[Tensor, " batch"],
-        all_captions: Int[Tensor, " all"],
+        everyone: AllPairs,
     ) -> Float[Tensor, ""]:
+        everyone = replace(everyone, images=gather_with_gradient(images))
         return clip_loss(
-            images,
-            texts,
-            scale=scale,
-            all_images=gather_with_gradient(images),
-            all_texts=all_texts,
-            captions=captions,
-            all_captions=all_captions,
-            offset=rank_offset(len(images)),
-            rows_at_once=self.rows_at_once,
+            images, texts, scale=scale, captions=captions, everyone=everyone, rows_at_once=self.rows_at_once
         )
 
     @torch.no_grad()

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mmssl.functional.gather import rank_offset
-from mmssl.functional.image_text import ROWS_AT_ONCE, siglip_loss
+from mmssl.functional.image_text import ROWS_AT_ONCE, AllPairs, siglip_loss
 from mmssl.models.encoder import Encoder
 from mmssl.objectives.clip import CLIP, Tower
 
@@ -56,19 +55,16 @@ class SigLIP(CLIP):
         self,
         images: Float[Tensor, "batch dim"],
         texts: Float[Tensor, "batch dim"],
-        all_texts: Float[Tensor, "all dim"],
         scale: Float[Tensor, ""],
         captions: Int[Tensor, " batch"],
-        all_captions: Int[Tensor, " all"],
+        everyone: AllPairs,
     ) -> Float[Tensor, ""]:
         return siglip_loss(
             images,
             texts,
             scale=scale,
             bias=self.bias,
-            all_texts=all_texts,
             captions=captions,
-            all_captions=all_captions,
-            offset=rank_offset(len(images)),
+            everyone=everyone,
             rows_at_once=self.rows_at_once,
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
-from mmssl.functional.image_text import clip_loss, right_answers, siglip_loss
+from mmssl.functional.image_text import AllPairs, clip_loss, right_answers, siglip_loss
 
 SCALE, BIAS = 14.0, -9.0
 
@@ -97,9 +97,10 @@ def test_ranks_with_their_own_rows_have_the_mean_of_the_whole() -> None:
     clips, siglips = [], []
     for first in (0, 4):
         own = slice(first, first + 4)
-        shared = {"all_texts": texts, "captions": captions[own], "all_captions": captions, "offset": first}
-        clips.append(clip_loss(images[own], texts[own], scale=scale, all_images=images, **shared))
-        siglips.append(siglip_loss(images[own], texts[own], scale=scale, bias=bias, **shared))
+        everyone = AllPairs(texts, first, captions, images)
+        rows = images[own], texts[own]
+        clips.append(clip_loss(*rows, scale=scale, captions=captions[own], everyone=everyone))
+        siglips.append(siglip_loss(*rows, scale=scale, bias=bias, captions=captions[own], everyone=everyone))
     assert_close(torch.stack(clips).mean(), whole)
     assert_close(torch.stack(siglips).mean(), both)
 
