@@ -1,4 +1,4 @@
-"""The network of contrastive predictive coding: codes of sound or of its spectrum, and a recurrent network over them."""
+"""The network of contrastive predictive coding: codes of sound or of its spectrum, and a network over what was heard so far."""
 
 from typing import Literal
 
@@ -10,6 +10,7 @@ from torch.nn import functional
 from mmssl.errors import ConfigError
 from mmssl.functional.sound_effects import sound_lengths
 from mmssl.models.audio_encoder import AudioEncoder, Pool
+from mmssl.models.causal_transformer import CausalTransformer
 from mmssl.models.spectral import LogMel
 
 RATE_UNIT = 4000
@@ -44,9 +45,9 @@ class CPCEncoder(AudioEncoder):
         sample_rate: In hertz; a multiple of 4000 from `sound`.
         front: What the convolutions see.
         code_dim: Channels of the convolutions.
-        context_dim: Of the recurrent network.
-        context: Kind of recurrent network.
-        num_layers: Of the recurrent network.
+        context_dim: Of the network over the codes; a multiple of 4 for a transformer.
+        context: Kind of network over the codes: recurrent, or a causal transformer.
+        num_layers: Of that network.
         embed: What features and embeddings are made of: the `context`, or the `codes` themselves.
         pool: See `AudioEncoder`.
 
@@ -65,7 +66,7 @@ class CPCEncoder(AudioEncoder):
         front: Literal["sound", "log_mel"] = "sound",
         code_dim: int = 256,
         context_dim: int = 256,
-        context: Literal["gru", "lstm"] = "gru",
+        context: Literal["gru", "lstm", "transformer"] = "gru",
         num_layers: int = 1,
         embed: Literal["context", "codes"] = "context",
         pool: Pool = "mean_std",
@@ -85,8 +86,12 @@ class CPCEncoder(AudioEncoder):
         self.embed = embed
         self.log_mel = LogMel(sample_rate=sample_rate, num_mels=NUM_MELS, range_db=60.0) if front == "log_mel" else None
         self.convolutions = _over_sound(sample_rate, code_dim) if self.log_mel is None else _over_mel(code_dim)
-        kind = {"gru": nn.GRU, "lstm": nn.LSTM}[context]
-        self.recurrent = kind(code_dim, context_dim, num_layers, batch_first=True)
+        self.recurrent: nn.Module
+        if context == "transformer":
+            self.recurrent = CausalTransformer(code_dim, context_dim, num_layers=num_layers)
+        else:
+            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[context]
+            self.recurrent = kind(code_dim, context_dim, num_layers, batch_first=True)
 
     def codes(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch times code_dim"]:
         """A code each 10 ms, `ceil(samples / stride)` of them."""
@@ -97,7 +102,8 @@ class CPCEncoder(AudioEncoder):
 
     def contexts(self, codes: Float[Tensor, "batch times code_dim"]) -> Float[Tensor, "batch times context_dim"]:
         """What has been heard up to each code, that one included."""
-        contexts: Tensor = self.recurrent(codes)[0]
+        found = self.recurrent(codes)
+        contexts: Tensor = found[0] if isinstance(found, tuple) else found
         return contexts
 
     def features(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch feature_dim cells"]:

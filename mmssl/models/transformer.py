@@ -34,19 +34,24 @@ class TransformerBlock(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(
-        self, tokens: Float[Tensor, "batch tokens dim"], seen: Bool[Tensor, "batch tokens"] | None = None
+        self,
+        tokens: Float[Tensor, "batch tokens dim"],
+        seen: Bool[Tensor, "batch tokens"] | None = None,
+        *,
+        causal: bool = False,
     ) -> Float[Tensor, "batch tokens dim"]:
         """The tokens, each changed by what it attends to.
 
         Args:
             tokens: Of each item.
             seen: Which of them are attended to; all where not given.
+            causal: Whether a token attends to itself and to those before alone, in place of `seen`.
         """
         mixed = self.query_key_value(self.attention_norm(tokens))
         query, key, value = mixed.reshape(*mixed.shape[:2], 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
         attended = (
             functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=None if seen is None else seen[:, None, None]
+                query, key, value, attn_mask=None if seen is None else seen[:, None, None], is_causal=causal
             )
             .transpose(1, 2)
             .flatten(2)
