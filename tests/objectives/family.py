@@ -20,6 +20,7 @@ PAIR: dict[str, Any] = {
     "image": ENCODER,
     "text": {"name": "transformer", "dim": 16, "depth": 1, "num_heads": 2, "context": 8},
     "projection_dim": 16,
+    "size": 32,
 }
 SOUND_ENCODER: dict[str, Any] = {"name": "cpc_encoder", "sample_rate": 8000, "code_dim": 16, "context_dim": 16}
 AUDIO_VISUAL: dict[str, Any] = {
