@@ -23,6 +23,7 @@ SMALL_CLIP = {
     "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 8, "heads": 1, "layers": 1},
 }
 SPECS = [
+    {"name": "audio_visual", "image": {"name": "small_resnet", "width": 8}, "hidden_dim": 8, "projection_dim": 4},
     {"name": "lab"},
     {"name": "lab", "stride": 16},
     {
