@@ -101,10 +101,7 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
     if reference.startswith(HALF):
         return _half_size(load_encoder(reference.removeprefix(HALF), seed=seed), reference)
     if reference.startswith("random:"):
-        spec = _spec_of(reference.removeprefix("random:"))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return _loaded(_build(spec, reference), spec, reference, {"weights": "random", "seed": seed})
+        return _load_fresh(reference, seed)
     named = parse_named(reference, WEIGHTLESS)
     if named is not None and named.spec["name"] == "timm":
         settings = {key: value for key, value in named.spec.items() if key != "name"}
@@ -196,10 +193,7 @@ def _load_folder(reference: str) -> LoadedEncoder:
     folder = _folder(reference)
     card = _read_card(folder)
     path = folder / WEIGHTS_FILE
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: is missing or damaged: {error}") from error
+    weights = _read_weights(path)
     if _digest(card.spec, weights) != card.digest:
         raise CheckpointError(
             f"{path}: the weights are not those that {CARD_FILE} was written for; copy the folder again"
@@ -214,6 +208,27 @@ def _load_folder(reference: str) -> LoadedEncoder:
             f"they were written by version {card.version}"
         ) from error
     return LoadedEncoder(encoder.eval(), reference, card.digest, card)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: is missing or damaged: {error}") from error
+    return weights
+
+
+def _load_fresh(reference: str, seed: int) -> LoadedEncoder:
+    """Fresh weights in the architecture of another encoder; what it keeps beside its weights, such as a vocabulary, is taken."""
+    of = reference.removeprefix("random:")
+    spec = _spec_of(of)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = _build(spec, reference)
+    if not of.startswith("open_clip:") and parse_named(of, (*WEIGHTLESS, *TRAINED)) is None:
+        kept = _read_weights(_folder(of) / WEIGHTS_FILE)
+        encoder.load_state_dict({name: kept[name] for name in kept if name.endswith("_extra_state")}, strict=False)
+    return _loaded(encoder, spec, reference, {"weights": "random", "seed": seed})
 
 
 def _load_sum(reference: str, seed: int) -> LoadedEncoder:

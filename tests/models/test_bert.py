@@ -72,6 +72,9 @@ def test_a_checkpoint_carries_the_vocabulary(tmp_path: Path) -> None:
     loaded = load_encoder(str(tmp_path / "saved")).encoder
     with torch.inference_mode():
         assert_close(loaded.embed_texts(["dogs."]), encoder.eval().embed_texts(["dogs."]))  # type: ignore[operator]
+        fresh = load_encoder(f"random:{tmp_path / 'saved'}").encoder
+        assert fresh.tokenize(["a dog"]).tolist() == encoder.tokenize(["a dog"]).tolist()  # type: ignore[operator]
+        assert not torch.equal(fresh.embed_texts(["dogs."]), loaded.embed_texts(["dogs."]))  # type: ignore[operator]
 
 
 def test_folders_that_are_wrong_are_refused(tmp_path: Path) -> None:
