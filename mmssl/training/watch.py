@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mmssl.data.dataset import ClipSource, evenly_spaced
+from mmssl.errors import TrainingError
 from mmssl.functional.collapse import alignment, collapse_warning, effective_rank, embedding_spread, uniformity
 from mmssl.functional.random import ItemRandom
 from mmssl.models.encoder import Encoder, encoder_input
@@ -43,9 +44,14 @@ class CollapseWatch:
         """`spread`, `effective_rank` and `uniformity` of the embeddings, and `alignment`; the encoder is left as it was.
 
         The first time that they look collapsed, it says so on standard error.
+
+        Raises:
+            TrainingError: If an embedding is not finite, which a step that was too large leaves behind.
         """
         with looking_only(encoder):
             embeddings = self._embed(encoder, self._images)
+            if not torch.isfinite(embeddings).all():
+                raise TrainingError("the encoder's embeddings are no longer finite; lower lr or set clip_norm")
             found = {
                 "spread": embedding_spread(embeddings).item(),
                 "effective_rank": effective_rank(embeddings).item(),

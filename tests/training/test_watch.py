@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mmssl.errors import TrainingError
 from mmssl.models.encoder import Encoder
 from mmssl.training.watch import CollapseWatch
 from mmssl.views.simclr import SimCLRView
@@ -28,6 +29,11 @@ def test_pairs_are_measured_where_the_view_makes_them() -> None:
     found = watch(SimCLRView(size=8)).look(Flat(1.0))
     assert 0 < found["alignment"] < 4
     assert found["uniformity"] < 0
+
+
+def test_embeddings_that_are_not_finite_stop_the_training() -> None:
+    with pytest.raises(TrainingError, match="no longer finite; lower lr or set clip_norm"):
+        watch().look(Flat(float("nan")))
 
 
 def test_collapse_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
