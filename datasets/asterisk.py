@@ -10,11 +10,11 @@ The group is the voice, the label its language; nothing says what is spoken but 
 Source: http://downloads.asterisk.org/pub/telephony/sounds, CC BY-SA 3.0 (the Russian ones CC BY 3.0).
 """
 
-import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
@@ -58,9 +58,7 @@ def rows(root: Path) -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of the voices' folders")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of the voices' folders")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"
     write_manifest(out, rows(given.root), root=given.root)

@@ -10,13 +10,13 @@ To add a data set of your own, write a file such as this one: `rows(root)` yield
 relative to a folder, and `main` hands them to `write_manifest`, which makes the paths relative to the manifest.
 """
 
-import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmssl.data.archives import extract_zip
 from mmssl.data.building import folder_rows
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, media_type_of, write_manifest
 from mmssl.errors import ManifestError
 from mmssl.progress import Progress
@@ -81,9 +81,7 @@ def _write_pictures(root: Path, files: Path) -> None:
 
 def main() -> None:
     """Writes the manifest, and pictures to the folder `cifar10` beside it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of CIFAR-10")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of CIFAR-10")
     parser.add_argument("--download", action="store_true", help="fetch torchvision's form to ROOT first (170 MB)")
     given = parser.parse_args()
     if given.download:

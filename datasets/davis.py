@@ -7,12 +7,12 @@ A row's `masks` is the sequence's annotation folder. DAVIS 2017 stores object nu
 says which it is: `mask_values` lists the labels of the first frame.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.frames_row import frames_row
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
@@ -64,9 +64,7 @@ def _row(root: Path, name: str, resolution: str, *, split: str) -> ManifestRow:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of DAVIS")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of DAVIS")
     parser.add_argument("--year", choices=("2016", "2017"), help="lists to follow; all where it is not given")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"

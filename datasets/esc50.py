@@ -6,12 +6,12 @@ folders (`001 - Dog bark/1-100032-A.ogg`). A name is FOLD-SOURCE-TAKE: clips of 
 Source: https://github.com/karolpiczak/ESC-50, CC BY-NC 3.0; ESC-10 CC BY 3.0.
 """
 
-import argparse
 import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, media_type_of, write_manifest
 from mmssl.errors import ManifestError
 
@@ -63,9 +63,7 @@ def _in_folders(root: Path) -> Iterator[tuple[Path, str]]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of ESC-50 or ESC-10")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of ESC-50 or ESC-10")
     parser.add_argument("--test-folds", type=int, nargs="+", default=[5], metavar="FOLD", help="the split `test`")
     parser.add_argument("--esc10", action="store_true", help="take the classes of ESC-10 alone out of ESC-50")
     given = parser.parse_args()

@@ -5,11 +5,11 @@ repository or package. None of them is a sequence of DAVIS or of another benchma
 research data sets that the same projects carry for their own tests are not among them.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
@@ -72,9 +72,7 @@ def rows(root: Path) -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder that holds the clips")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder that holds the clips")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"
     write_manifest(out, rows(given.root), root=given.root)

@@ -7,11 +7,11 @@ the group is the speaker, so that evaluations can leave each speaker out in turn
 Source: https://github.com/Jakobovski/free-spoken-digit-dataset, CC BY-SA 4.0.
 """
 
-import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
@@ -50,9 +50,7 @@ def rows(root: Path, *, by_speaker: bool = False) -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of the recordings")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of the recordings")
     parser.add_argument("--by-speaker", action="store_true", help="speakers as groups, without splits")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"

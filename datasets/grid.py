@@ -13,12 +13,12 @@ each word begins and ends, in seconds on the time axis of picture and sound, whi
 Source: https://spandh.dcs.shef.ac.uk/gridcorpus, CC BY 4.0.
 """
 
-import argparse
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, media_type_of, write_manifest
 from mmssl.errors import ManifestError
 
@@ -151,9 +151,7 @@ def _moments(alignment: Path, words: Sequence[str]) -> list[list[float | str]]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of the corpus")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of the corpus")
     parser.add_argument("--mouth", action="store_true", help="decode the mouth of talker s1 alone")
     parser.add_argument("--words", nargs="+", choices=tuple(WORDS), metavar="KIND", help=f"of {', '.join(WORDS)}")
     parser.add_argument("--splits", nargs=2, type=int, metavar=("TEST", "VALID"), help="how many clips, exactly")

@@ -5,13 +5,13 @@ ROOT is the folder that holds `splits/ACTION_test_split1.txt`, `Rename_Images/AC
 is 0.5. Joints outside of the picture count as not annotated. Needs the package scipy.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 import scipy.io
 import torch
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.frames_row import frames_row
 from mmssl.data.keypoints import Keypoints, write_keypoints
 from mmssl.data.manifest import ManifestRow, relocated, write_manifest
@@ -75,9 +75,7 @@ def _row(root: Path, out: Path, action: str, video: str, part: str) -> ManifestR
 
 def main() -> None:
     """Writes the manifest and the files of keypoints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of JHMDB")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of JHMDB")
     parser.add_argument("--split", type=int, choices=(1, 2, 3), default=1)
     parser.add_argument("--part", choices=("test", "train"), default="test")
     given = parser.parse_args()

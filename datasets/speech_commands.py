@@ -7,10 +7,10 @@ speaker, who is the group: the official lists put all recordings of a speaker in
 Source: arXiv:1804.03209, CC BY 4.0.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import ManifestError
 
@@ -52,9 +52,7 @@ def rows(root: Path) -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Writes the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder of the words' folders; where to download to with --download")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder of the words' folders; where to download to with --download")
     parser.add_argument("--download", action="store_true", help="fetch it first, by torchaudio")
     given = parser.parse_args()
     root = given.root

@@ -5,11 +5,11 @@ ROOT is the folder `VIP_Fine` that holds `lists/val_videos.txt`, `Images/VIDEO/0
 number of the frame in its folder. For the mean IoU of the field evaluate with `propagation classes=20`.
 """
 
-import argparse
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmssl.data.dataset_arguments import root_parser
 from mmssl.data.frames_row import frames_row
 from mmssl.data.manifest import ManifestRow, relocated, write_manifest
 from mmssl.errors import ManifestError
@@ -51,9 +51,7 @@ def rows(root: Path, out: Path, *, split: str = "val") -> Iterator[ManifestRow]:
 
 def main() -> None:
     """Writes the manifest and the masks."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="folder VIP_Fine")
-    parser.add_argument("-o", "--out", type=Path, help="manifest to write; ROOT/manifest.jsonl where it is not given")
+    parser = root_parser(__doc__, "folder VIP_Fine")
     parser.add_argument("--split", default="val", help="list to follow: val, train or test")
     given = parser.parse_args()
     out = given.out or given.root / "manifest.jsonl"
