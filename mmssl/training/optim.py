@@ -99,14 +99,32 @@ def lars(
     module: nn.Module,
     *,
     lr: float,
+    bias_lr: float | None = None,
     weight_decay: float = 1e-6,
     momentum: float = 0.9,
     trust: float = 1e-3,
     momentum_holds_lr: bool = True,
 ) -> Optimizer:
-    """LARS; biases and gains of norms neither decay nor have their steps adapted."""
+    """LARS; biases and gains of norms neither decay nor have their steps adapted.
+
+    Args:
+        module: To train.
+        lr: See `LARS`, like all that follow but `bias_lr`.
+        bias_lr: Learning rate of biases and gains of norms; `lr` where not given. Their steps grow with the loss, so that a
+            loss of thousands, such as that of Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230, section 2.2), needs a
+            smaller one.
+        weight_decay: Of weights.
+        momentum: Of all steps.
+        trust: Of weights.
+        momentum_holds_lr: Of all steps.
+    """
+    groups = parameter_groups(module, weight_decay=weight_decay)
+    if bias_lr is not None:
+        for group in groups:
+            if group["params"][0].ndim <= 1:
+                group["lr"] = bias_lr
     return LARS(
-        parameter_groups(module, weight_decay=weight_decay),
+        groups,
         lr=lr,
         momentum=momentum,
         trust=trust,

@@ -82,6 +82,23 @@ def test_lars_steps_where_weight_or_gradient_is_zero() -> None:
     assert weight.tolist() == [[-0.5, -1.0]]
 
 
+def test_biases_may_have_a_learning_rate_of_their_own_in_lars() -> None:
+    net = make_net()
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    optimizer = build({"name": "lars", "lr": 0.5, "bias_lr": 0.01, "trust": 1.0}, OPTIMIZER_CHOICE, module=net)
+    for parameter in net.parameters():
+        parameter.grad = torch.full_like(parameter, 1e3)
+    optimizer.step()
+    for parameter, old in zip(net.parameters(), before, strict=True):
+        step = (parameter.detach() - old).norm()
+        expected = 0.5 * old.norm() if parameter.ndim > 1 else torch.tensor(10.0 * len(parameter) ** 0.5)
+        torch.testing.assert_close(step, expected)
+    assert [group["lr"] for group in build({"name": "lars", "lr": 0.5}, OPTIMIZER_CHOICE, module=net).param_groups] == [
+        0.5,
+        0.5,
+    ]
+
+
 def test_lars_does_not_depend_on_the_size_of_the_gradient() -> None:
     results = []
     for scale in (1.0, 1000.0):
