@@ -11,6 +11,7 @@ from mmssl.evaluation.few_labels import few_labels
 from mmssl.evaluation.few_shot import few_shot
 from mmssl.evaluation.fine_tune import fine_tune
 from mmssl.evaluation.frame_order import frame_order
+from mmssl.evaluation.frame_probe import frame_probe
 from mmssl.evaluation.image_text_retrieval import image_text_retrieval
 from mmssl.evaluation.keypoints import keypoints
 from mmssl.evaluation.knn import knn
@@ -34,6 +35,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "few_shot": few_shot,
     "fine_tune": fine_tune,
     "frame_order": frame_order,
+    "frame_probe": frame_probe,
     "image_text_retrieval": image_text_retrieval,
     "keypoints": keypoints,
     "knn": knn,
@@ -59,6 +61,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "few_shot": ("pixels", "random:"),
     "fine_tune": ("random:",),
     "frame_order": ("pixels", "random:"),
+    "frame_probe": ("pixels", "random:"),
     "image_text_retrieval": ("random:",),
     "keypoints": ("lab", "random:"),
     "knn": ("pixels", "random:"),
@@ -86,6 +89,7 @@ NEEDS: dict[str, str] = {
     "few_shot": "clips",
     "fine_tune": "clips",
     "frame_order": "clips",
+    "frame_probe": "clips",
     "image_text_retrieval": "clips",
     "keypoints": "manifest",
     "knn": "clips",

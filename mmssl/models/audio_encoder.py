@@ -24,6 +24,8 @@ class AudioEncoder(Encoder):
         pool: What the embedding keeps of the cells over time: their `mean`, or `mean_std`, mean and standard deviation.
     """
 
+    sample_rate: int
+
     def __init__(self, *, feature_dim: int, stride: int, sample_rate: int, pool: Pool) -> None:
         super().__init__()
         self.input = "sound"
