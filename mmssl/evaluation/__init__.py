@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mmssl.config import Choice
+from mmssl.evaluation.abx import abx
 from mmssl.evaluation.attention import attention
 from mmssl.evaluation.audio_visual_retrieval import audio_visual_retrieval
 from mmssl.evaluation.clustering import clustering
@@ -27,6 +28,7 @@ from mmssl.evaluation.time_offset import time_offset
 from mmssl.evaluation.which_clip import which_clip
 
 EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
+    "abx": abx,
     "attention": attention,
     "audio_visual_retrieval": audio_visual_retrieval,
     "clustering": clustering,
@@ -54,6 +56,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
 EVALUATION_CHOICE = Choice(EVALUATIONS, "evaluation", provided=("subject",))
 
 BASELINES: dict[str, tuple[str, ...]] = {
+    "abx": ("pixels", "random:"),
     "audio_visual_retrieval": ("random:",),
     "clustering": ("pixels", "random:"),
     "distillation": ("random:",),
@@ -81,6 +84,7 @@ FOR_SOUND: dict[str, tuple[str, ...]] = {"pixels": ("mfcc", "log_mel")}
 """What stands in for a baseline of pictures where the clips are sound, at the rate of the clips."""
 
 NEEDS: dict[str, str] = {
+    "abx": "clips",
     "attention": "clips",
     "audio_visual_retrieval": "clips",
     "clustering": "clips",
