@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 
 def predictive_nce(
@@ -44,7 +45,58 @@ def predictive_nce(
         others = others.masked_fill(~usable[:, :, None], -torch.inf)
         counts = counts & usable.any(2)[:, :, None]
     surprise = torch.cat((own[..., None], others), dim=3).logsumexp(3) - own
-    right = own > others.amax(3)
+    return _means(surprise, own > others.amax(3), counts)
+
+
+def predictive_nce_within(
+    predictions: Float[Tensor, "batch times steps dim"],
+    codes: Float[Tensor, "batch times dim"],
+    drawn: Float[Tensor, "batch times times"],
+    lengths: Int[Tensor, " batch"],
+) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
+    """`predictive_nce` where all negatives are codes of the same item, which are few: each prediction is scored against all.
+
+    A code that was drawn twice weighs as two in the sum. No code is copied, so that this is faster by far; memory is linear in
+    the number of codes of an item instead of that of the negatives.
+
+    Args:
+        predictions: See `predictive_nce`, like all but the next.
+        codes: Of each moment.
+        drawn: Entry `[b, t, s]` says how often the code at s is a negative of that at t, see `times_drawn`.
+        lengths: Codes of each item that count.
+    """
+    num_times, num_steps = predictions.shape[1:3]
+    ahead = torch.arange(1, num_steps + 1, device=codes.device)
+    asked = torch.arange(num_times, device=codes.device)[:, None] + ahead
+    scores = (predictions.flatten(1, 2) @ codes.transpose(1, 2)).float().reshape(-1, num_times, num_steps, num_times)
+    own = scores.gather(3, asked.clamp(max=num_times - 1).expand(len(codes), -1, -1)[..., None])[..., 0]
+
+    def of_asked(terms: Float[Tensor, "batch times times"]) -> Float[Tensor, "batch times steps times"]:
+        later = functional.pad(terms, (0, 0, 0, num_steps)).unfold(1, num_steps, 1)[:, 1:]
+        return later.transpose(2, 3)
+
+    itself = torch.eye(num_times, device=codes.device)
+    surprise = (scores + of_asked((drawn + itself).log())).logsumexp(3) - own
+    best = (scores.detach() + of_asked(drawn.clamp(max=1).log())).amax(3)
+    has_any = functional.pad(drawn.amax(2) > 0, (0, num_steps)).unfold(1, num_steps, 1)[:, 1:]
+    return _means(surprise, own > best, (asked < lengths[:, None, None]) & has_any)
+
+
+def times_drawn(
+    places: Int[Tensor, "batch times negatives"], usable: Bool[Tensor, "batch times negatives"]
+) -> Float[Tensor, "batch times times"]:
+    """How often each code of an item is among the negatives of each, where `draw_negatives` drew within items."""
+    batch, num_times, _ = places.shape
+    counts = torch.zeros(batch, num_times, num_times, device=places.device)
+    return counts.scatter_add_(2, places % num_times, usable.float())
+
+
+def _means(
+    surprise: Float[Tensor, "batch times steps"],
+    right: Bool[Tensor, "batch times steps"],
+    counts: Bool[Tensor, "batch times steps"],
+) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
+    """For each step, the means over the predictions of an item that count, then over the items that have any."""
     per_item = counts.sum(1)
     weight = counts / per_item.clamp_min(1)[:, None] / (per_item > 0).sum(0).clamp_min(1)
     return (surprise * weight).sum((0, 1)), (right * weight).sum((0, 1))

@@ -7,7 +7,7 @@ from torch import nn
 
 from mmssl.errors import ConfigError
 from mmssl.functional.gather import gather_with_gradient, rank_offset, world_size
-from mmssl.functional.predictive_coding import draw_negatives, predictive_nce
+from mmssl.functional.predictive_coding import draw_negatives, predictive_nce, predictive_nce_within, times_drawn
 from mmssl.functional.random import ItemRandom
 from mmssl.models.cpc_encoder import CPCEncoder
 from mmssl.models.encoder import Encoder
@@ -86,7 +86,10 @@ class CPC(Objective):
                 offset = rank_offset(num_items)
         draws = ItemRandom(0, 0, batch["draw"].tolist()).uniform("negatives", (num_times, self.num_negatives))
         places, usable = draw_negatives(draws.to(codes.device), all_lengths, groups, num_times=num_times, offset=offset)
-        negatives = everyone.flatten(0, 1)[places]
-        losses, accuracies = predictive_nce(predictions, codes, negatives, lengths, usable)
+        if self.negatives == "window" and num_times * self.num_steps <= self.num_negatives * dim:
+            losses, accuracies = predictive_nce_within(predictions, codes, times_drawn(places, usable), lengths)
+        else:
+            negatives = everyone.flatten(0, 1)[places]
+            losses, accuracies = predictive_nce(predictions, codes, negatives, lengths, usable)
         by_step = {f"accuracy_{step}": share for step, share in enumerate(accuracies.detach(), 1)}
         return {"loss": losses.mean(), **by_step}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from mmssl.functional.predictive_coding import draw_negatives, predictive_nce
+from mmssl.functional.predictive_coding import draw_negatives, predictive_nce, predictive_nce_within, times_drawn
 
 
 def nce_by_loops(
@@ -74,6 +74,19 @@ def test_the_only_code_of_a_group_has_no_negative() -> None:
         torch.randn(2, 3, 1, 4), torch.randn(2, 3, 4), torch.randn(2, 3, 5, 4), torch.tensor([1, 1]), usable
     )
     assert losses.tolist() == [0.0]
+
+
+def test_scores_against_all_codes_of_an_item_are_those_against_the_drawn() -> None:
+    predictions, codes = torch.randn(4, 7, 3, 5, requires_grad=True), torch.randn(4, 7, 5, requires_grad=True)
+    lengths = torch.tensor([7, 5, 2, 1])
+    places, usable = draw_negatives(torch.rand(4, 7, 6), lengths, torch.arange(4), num_times=7)
+    gathered = predictive_nce(predictions, codes, codes.flatten(0, 1)[places], lengths, usable)
+    within = predictive_nce_within(predictions, codes, times_drawn(places, usable), lengths)
+    assert_close(within, gathered)
+    for mine, wanted in zip(
+        *(torch.autograd.grad(losses.sum(), (predictions, codes)) for losses in (within[0], gathered[0])), strict=True
+    ):
+        assert_close(mine, wanted)
 
 
 def test_a_part_of_the_batch_draws_what_the_whole_does() -> None:
