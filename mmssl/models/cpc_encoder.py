@@ -19,18 +19,38 @@ RATE_UNIT = 4000
 NUM_MELS = 40
 
 
-class ChannelNorm(nn.Module):
-    """Normalizes each moment over its channels, so that no moment depends on another."""
+class TimeConvolution(nn.Module):
+    """A convolution over time of what has its channels last, zeros beside it; as many cells as strides fit into the input.
 
-    def __init__(self, channels: int) -> None:
+    A kernel that cannot stand evenly over its stride reaches further to the right. In this layout convolution, norm over
+    channels and the next convolution need no copy in between.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the output.
+        kernel: Its length.
+        stride: Cells of the input for each of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels, 1))
-        self.bias = nn.Parameter(torch.zeros(channels, 1))
+        self.weight = nn.Parameter(nn.Conv1d(in_channels, out_channels, kernel, bias=False).weight.detach())
+        self.stride = stride
 
-    def forward(self, codes: Float[Tensor, "batch channels times"]) -> Float[Tensor, "batch channels times"]:
-        """The same shape."""
-        variance, mean = torch.var_mean(codes, dim=1, keepdim=True, correction=0)
-        return (codes - mean) * torch.rsqrt(variance + 1e-5) * self.weight + self.bias
+    def forward(self, cells: Float[Tensor, "batch times channels"]) -> Float[Tensor, "batch cells out_channels"]:
+        """The convolution."""
+        kernel = self.weight.shape[2]
+        before, after = (kernel - self.stride) // 2, (kernel - self.stride + 1) // 2
+        if cells.shape[2] == 1:
+            seen = functional.pad(cells[..., 0], (before, after)).unfold(1, kernel, self.stride)
+            return seen @ self.weight[:, 0].T
+        if before != after:
+            cells, before = functional.pad(cells, (0, 0, before, after)), 0
+        weight = self.weight[:, :, None].contiguous(memory_format=torch.channels_last)
+        found = functional.conv2d(
+            cells.transpose(1, 2)[:, :, None], weight, stride=(1, self.stride), padding=(0, before)
+        )
+        return found[:, :, 0].transpose(1, 2)
 
 
 class CPCEncoder(AudioEncoder):
@@ -97,8 +117,8 @@ class CPCEncoder(AudioEncoder):
         """A code each 10 ms, `ceil(samples / stride)` of them."""
         filled = functional.pad(sound, (0, -sound.shape[2] % self.stride))
         seen = _at_one_loudness(filled) if self.log_mel is None else self.log_mel.leveled(filled)
-        codes: Tensor = self.convolutions(seen)
-        return codes.transpose(1, 2)
+        codes: Tensor = self.convolutions(seen.transpose(1, 2))
+        return codes
 
     def contexts(self, codes: Float[Tensor, "batch times code_dim"]) -> Float[Tensor, "batch times context_dim"]:
         """What has been heard up to each code, that one included."""
@@ -116,12 +136,7 @@ def _over_sound(sample_rate: int, code_dim: int) -> nn.Sequential:
     """From samples to codes."""
     layers: list[nn.Module] = []
     for number, stride in enumerate((5, sample_rate // RATE_UNIT, 2, 2, 2)):
-        layers += [
-            nn.ConstantPad1d((stride // 2, stride - stride // 2), 0.0),
-            nn.Conv1d(code_dim if number else 1, code_dim, 2 * stride, stride, bias=False),
-            ChannelNorm(code_dim),
-            nn.ReLU(),
-        ]
+        layers += _layer(code_dim if number else 1, code_dim, 2 * stride, stride)
     return nn.Sequential(*layers)
 
 
@@ -129,9 +144,17 @@ def _over_mel(code_dim: int) -> nn.Sequential:
     """From bands to codes."""
     layers: list[nn.Module] = []
     for channels, kernel in ((NUM_MELS, 3), (code_dim, 1)):
-        convolution = nn.Conv1d(channels, code_dim, kernel, padding=kernel // 2, bias=False)
-        layers += [convolution, ChannelNorm(code_dim), nn.ReLU()]
+        layers += _layer(channels, code_dim, kernel, 1)
     return nn.Sequential(*layers)
+
+
+def _layer(in_channels: int, out_channels: int, kernel: int, stride: int) -> list[nn.Module]:
+    """A convolution, each moment normalized over its channels, so that none depends on another, and what is above zero."""
+    return [
+        TimeConvolution(in_channels, out_channels, kernel, stride),
+        nn.LayerNorm(out_channels),
+        nn.ReLU(inplace=True),
+    ]
 
 
 def _at_one_loudness(sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch 1 samples"]:

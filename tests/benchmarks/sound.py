@@ -1,10 +1,11 @@
 """Times CPC beside a plain version of it, and augmented sound beside torchaudio's transforms item by item; watches memory.
 
 Run it as `python tests/benchmarks/sound.py [step|views|memory]`. The versions take turns; the medians are compared. Made sound
-of 8 kHz, on one core.
+of 8 kHz, on one core. The loops run over the same network, and once over its layers as they are commonly written, channels first.
 """
 
 import argparse
+import copy
 import json
 import random as plain_random
 import resource
@@ -16,13 +17,13 @@ from statistics import median
 
 import torch
 import torchaudio.functional as effects
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
+from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from mmssl.functional.random import ItemRandom
-from mmssl.models.cpc_encoder import CPCEncoder
+from mmssl.models.cpc_encoder import CPCEncoder, TimeConvolution
 from mmssl.objectives.cpc import CPC
 from mmssl.views.sound import SoundView
 from mmssl.views.sound_augmentation import SoundAugmentation
@@ -43,6 +44,35 @@ def make_cpc(front: str, dim: int = 128) -> CPC:
     return CPC(encoder, num_steps=NUM_STEPS, num_negatives=NUM_NEGATIVES)
 
 
+class PlainLayers(nn.Module):
+    """The convolutions and norms of a `cpc_encoder` with channels first, one operation after the other."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(layer for layer in layers if isinstance(layer, TimeConvolution))
+        self.norms = nn.ModuleList(layer for layer in layers if isinstance(layer, nn.LayerNorm))
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """As the layers."""
+        found = cells.transpose(1, 2)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            reach = convolution.weight.shape[2] - convolution.stride
+            padded = functional.pad(found, (reach // 2, reach - reach // 2))
+            found = functional.conv1d(padded, convolution.weight, stride=convolution.stride)
+            variance, mean = torch.var_mean(found, dim=1, keepdim=True, correction=0)
+            found = (found - mean) * torch.rsqrt(variance + 1e-5) * norm.weight[:, None] + norm.bias[:, None]
+            found = found.relu()
+        return found.transpose(1, 2)
+
+
+def with_plain_layers(objective: CPC) -> CPC:
+    """The objective with its network's layers as they are commonly written."""
+    plain = copy.deepcopy(objective)
+    assert isinstance(plain.encoder, CPCEncoder)
+    plain.encoder.convolutions = PlainLayers(plain.encoder.convolutions)  # type: ignore[assignment]
+    return plain
+
+
 def loss_by_loops(objective: CPC, sound: Tensor, *, over_items: bool) -> Tensor:
     """The same loss for one number of steps and one moment after the other; item after item too, where asked for."""
     network = objective.encoder
@@ -61,7 +91,7 @@ def loss_by_loops(objective: CPC, sound: Tensor, *, over_items: bool) -> Tensor:
                 drawn = plain_random.choices(others, k=NUM_NEGATIVES)
                 candidates = torch.cat((codes[item, target][..., None, :], codes[item][..., drawn, :]), dim=-2)
                 scores = (candidates @ asked[..., None])[..., 0].reshape(-1, 1 + NUM_NEGATIVES)
-                losses.append(cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long)))
+                losses.append(functional.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.long)))
     return torch.stack(losses).mean()
 
 
@@ -84,18 +114,39 @@ def step(repeats: int) -> None:
     clips = sounds(16, 0.5)
     for front in ("log_mel", "sound"):
         objective = make_cpc(front)
+        plain = with_plain_layers(objective)
         batch = SoundView()(clips, ItemRandom(0, 0, range(len(clips))))
 
         def fast(objective: CPC = objective, batch: dict[str, Tensor] = batch) -> None:
             objective(batch)["loss"].backward()
 
+        def in_half(objective: CPC = objective, batch: dict[str, Tensor] = batch) -> None:
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = objective(batch)["loss"]
+            loss.backward()
+
+        def layers_alone(objective: CPC = objective, batch: dict[str, Tensor] = batch) -> None:
+            network = objective.encoder
+            assert isinstance(network, CPCEncoder)
+            network.contexts(network.codes(batch["sound"])).sum().backward()
+
         def by_moments(objective: CPC = objective, batch: dict[str, Tensor] = batch) -> None:
             loss_by_loops(objective, batch["sound"], over_items=False).backward()
 
-        def by_items(objective: CPC = objective, batch: dict[str, Tensor] = batch) -> None:
+        def by_moments_plainly(objective: CPC = plain, batch: dict[str, Tensor] = batch) -> None:
+            loss_by_loops(objective, batch["sound"], over_items=False).backward()
+
+        def by_items(objective: CPC = plain, batch: dict[str, Tensor] = batch) -> None:
             loss_by_loops(objective, batch["sound"], over_items=True).backward()
 
-        versions = {"mmssl": fast, "loops over steps and moments": by_moments, "and over items": by_items}
+        versions = {
+            "mmssl": fast,
+            "mmssl in bf16": in_half,
+            "the network alone": layers_alone,
+            "loops over steps and moments": by_moments,
+            "the same, plain layers": by_moments_plainly,
+            "and over items": by_items,
+        }
         found = take_turns(versions, repeats)
         rates = {name: round(0.5 * len(clips) / seconds, 1) for name, seconds in found.items()}
         ratios = {name: round(seconds / found["mmssl"], 1) for name, seconds in found.items()}

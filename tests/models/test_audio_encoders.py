@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional
 from torch.testing import assert_close
 
 from mmssl.config import build
@@ -9,7 +10,7 @@ from mmssl.errors import ConfigError
 from mmssl.functional.sound_effects import sound_lengths
 from mmssl.models import ENCODER_CHOICE
 from mmssl.models.audio_encoder import AudioEncoder
-from mmssl.models.cpc_encoder import CPCEncoder
+from mmssl.models.cpc_encoder import CPCEncoder, TimeConvolution
 from mmssl.models.loading import load_encoder
 
 SMALL = {"code_dim": 8, "context_dim": 6}
@@ -89,3 +90,14 @@ def test_the_cepstrum_is_the_cosine_transform_of_the_bands() -> None:
     for number in (1, 7):
         wave = torch.cos(torch.pi / 40 * (mels + 0.5) * number) * (2 / 40) ** 0.5
         assert_close(encoder.features(sound)[0, number], wave @ cells, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "kernel", "stride"), [(1, 10, 5), (3, 10, 5), (3, 4, 2), (4, 3, 1), (2, 1, 1)])
+def test_convolutions_with_channels_last_are_those_with_channels_first(channels: int, kernel: int, stride: int) -> None:
+    layer = TimeConvolution(channels, 6, kernel, stride)
+    cells = torch.randn(2, 4 * stride, channels)
+    reach = kernel - stride
+    padded = functional.pad(cells.transpose(1, 2), (reach // 2, reach - reach // 2))
+    wanted = functional.conv1d(padded, layer.weight, stride=stride).transpose(1, 2)
+    assert wanted.shape == (2, 4, 6)
+    assert_close(layer(cells), wanted)
