@@ -1,6 +1,6 @@
 """A linear classifier before speakers, cameras or places that it has not learnt from: each group left out in turn."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ MAX_GROUPS = 20
 def left_out(
     subject: Subject,
     *,
+    groups: tuple[str, ...] = (),
     per_class: tuple[int, ...] = (1, 5),
     num_draws: int = 5,
     l2s: tuple[float, ...] = L2S,
@@ -35,6 +36,7 @@ def left_out(
 
     Args:
         subject: Its clips, or a table of its embeddings; splits do not matter, clips without a label are left out.
+        groups: Those to leave out in turn; all where not given.
         per_class: Numbers of labels of each class to learn from, besides all there are.
         num_draws: Choices of these few labels, over which their scores are means.
         l2s: Penalties to choose from, on a part of the clips that are learnt from, kept apart by groups where classes have
@@ -49,19 +51,19 @@ def left_out(
         what guessing and, if asked for, supervised learning give.
 
     Raises:
-        EvaluationError: If labels are missing, or there are fewer than two groups or more than twenty.
+        EvaluationError: If labels are missing, there are fewer than two groups, or more than twenty are to be left out.
     """
     check_probe_settings(l2s, validation_share)
     if num_draws < 1 or min(per_class, default=1) < 1:
         raise ValueError(f"num_draws and every per_class must be at least 1, got {num_draws} and {per_class}")
     table = subject.embeddings(over_time)
-    groups = sorted({group for group, label in zip(table.groups, table.labels, strict=True) if label is not None})
-    if not 2 <= len(groups) <= MAX_GROUPS:
+    known = sorted({group for group, label in zip(table.groups, table.labels, strict=True) if label is not None})
+    if len(known) < 2 or len(groups or known) > MAX_GROUPS or not set(groups) <= set(known):
         raise EvaluationError(
-            f"the labelled clips are of {len(groups)} group(s); this protocol leaves each out in turn and wants 2 to "
-            f"{MAX_GROUPS}, such as speakers; set the manifest's groups"
+            f"the labelled clips are of {len(known)} group(s), such as {known[:3]}; this protocol leaves each out in turn, or "
+            f"those of `groups`, {list(groups)}, and wants 2 to {MAX_GROUPS}, such as speakers; set the manifest's groups"
         )
-    tasks = {group: _without(table, group) for group in groups}
+    tasks = {group: _without(table, group) for group in groups or known}
     accuracy = partial(_accuracy, subject, table, l2s=l2s, validation_share=validation_share)
     scores = {"top1": {group: accuracy(task) for group, task in tasks.items()}}
     for count in per_class:
@@ -72,17 +74,17 @@ def left_out(
     num_items = sum(len(task.test) for task in tasks.values())
     protocol = (
         f"Logistic regression (L-BFGS) on frozen, standardised embeddings of the clips of all groups but one, scored on that "
-        f"one's, each of {len(groups)} groups in turn; the mean over groups; L2 penalty of {', '.join(f'{l2:g}' for l2 in l2s)}, "
+        f"one's, {_which(tasks, known)}; L2 penalty of {', '.join(f'{l2:g}' for l2 in l2s)}, "
         f"chosen each time on a part of the clips that are learnt from; from few labels, the mean over {num_draws} choices "
         f"of them; a clip's embedding is {IN_WORDS[table.over_time]}."
     )
     num_classes = max(len(task.classes) for task in tasks.values())
     guess = f"A guess among {num_classes} classes with equal odds."
 
+    split = "each group" if len(tasks) == len(known) else ", ".join(tasks)
+
     def row(metric: str, value: float, protocol: str, **facts: Any) -> ReportRow:
-        return subject.row(
-            "left_out", metric, value, split="each group", num_items=num_items, protocol=protocol, **facts
-        )
+        return subject.row("left_out", metric, value, split=split, num_items=num_items, protocol=protocol, **facts)
 
     return [
         *(row(metric, _mean(found), protocol, detail={"sequences": found}) for metric, found in scores.items()),
@@ -111,6 +113,14 @@ def _supervised(
     )
     facts = {"detail": {"sequences": found}, "encoder": supervised_name(subject)}
     return [row("top1", _mean(found), protocol, **facts)]
+
+
+def _which(tasks: Collection[str], known: Collection[str]) -> str:
+    """Says which groups were left out."""
+    if len(tasks) == 1:
+        return f"{next(iter(tasks))} of {len(known)} groups"
+    some = "" if len(tasks) == len(known) else f"{len(tasks)} of "
+    return f"each of {some}{len(known)} groups in turn; the mean over groups"
 
 
 def _mean(found: Mapping[str, float]) -> float:

@@ -22,6 +22,7 @@ from mmssl.stages.record import read_record
 STORE = "store"
 ON_THE_FLY = "on_the_fly.json"
 ROWS = "rows.jsonl"
+SHOWN_GROUPS = 5
 
 
 def open_clips(folder: Path, *, workers: int = 0) -> ClipStore | DecodedClips:
@@ -93,14 +94,27 @@ def dataset_name(folder: Path) -> str:
     return " + ".join(names) or folder.name
 
 
-def of_splits(source: ClipSource, splits: Sequence[str] | None) -> ClipSource:
+def of_splits(source: ClipSource, splits: Sequence[str] | None, *, without_groups: Sequence[str] = ()) -> ClipSource:
     """The clips of some splits; without any named, those of `train` and of no split.
 
+    Args:
+        source: All clips.
+        splits: Those wanted.
+        without_groups: Groups whose clips are left out.
+
     Raises:
-        StageError: If that leaves none.
+        StageError: If that leaves none, or there is no clip of a group to leave out.
     """
-    wanted = {"train", None} if splits is None else set(splits)
-    positions = [place for place, item in enumerate(source.items) if item.split in wanted]
+    wanted, unwanted = {"train", None} if splits is None else set(splits), set(without_groups)
+    missing = sorted(unwanted - {item.group for item in source.items})
+    if missing:
+        raise StageError(
+            f"no clip is of the group {missing[0]!r} to leave out; groups are such as "
+            f"{sorted({item.group for item in source.items})[:SHOWN_GROUPS]}"
+        )
+    positions = [
+        place for place, item in enumerate(source.items) if item.split in wanted and item.group not in unwanted
+    ]
     if not positions:
         known = sorted({item.split or "none" for item in source.items})
         raise StageError(

@@ -40,6 +40,7 @@ def train(
     view: Annotated[Spec | str, VIEW_CHOICE] | None = None,
     text_view: Annotated[Spec | str, TEXT_VIEW_CHOICE] | None = None,
     splits: list[str] | None = None,
+    without_groups: list[str] | None = None,
     probe: ProbeSettings = PROBE,
 ) -> None:
     """Trains an encoder from fresh weights or those of another, on one process or on several that share each batch.
@@ -56,6 +57,7 @@ def train(
         view: What the objective sees of a clip; the objective's own where not given.
         text_view: What the objective reads of a caption; the whole of it where not given.
         splits: Of the clips to train on; `train` and clips of no split where not given.
+        without_groups: Groups, such as speakers, that are not trained on, so that they can be scored as ones never met.
         probe: How the training is followed by labels where `training.probe_every` is set; one on captions is followed by
             retrieval instead, among clips of the split `val`, or those trained on where there are none.
     """
@@ -71,6 +73,7 @@ def train(
         view=view,
         text_view=text_view,
         splits=splits,
+        without_groups=without_groups or [],
         probe=probe,
     )
     if context.crew is not None:
@@ -91,11 +94,12 @@ def _train(
     view: Spec | str | None,
     text_view: Spec | str | None,
     splits: list[str] | None,
+    without_groups: list[str],
     probe: ProbeSettings,
 ) -> None:
     """One rank's part of the stage."""
     with opened_clips(clips, workers=max(1, context.workers // context.processes)) as all_clips:
-        source = of_splits(all_clips, splits)
+        source = of_splits(all_clips, splits, without_groups=without_groups)
         encoder_spec, objective_spec = normalized(encoder), normalized(objective)
         view_spec = normalized(view if view is not None else OBJECTIVES[objective_spec["name"]].default_view)
         with torch.random.fork_rng(devices=[]):

@@ -49,6 +49,17 @@ def test_fewer_labels_tell_less() -> None:
 def test_groups_that_cannot_be_left_out() -> None:
     with pytest.raises(EvaluationError, match="the labelled clips are of 72 group"):
         left_out(subject_of(replace(spoken(), groups=tuple(map(str, range(72))))))
+    with pytest.raises(EvaluationError, match=r"or those of `groups`, \['joe'\]"):
+        left_out(subject_of(spoken()), groups=("joe",))
+
+
+def test_some_groups_alone_are_left_out() -> None:
+    every, one = (
+        left_out(subject_of(spoken()), groups=groups, per_class=(), l2s=(0.1,))[0] for groups in ((), ("ben",))
+    )
+    assert one.detail["sequences"] == {"ben": every.detail["sequences"]["ben"]}
+    assert (one.split, one.num_items, every.split) == ("ben", 24, "each group")
+    assert "scored on that one's, ben of 3 groups; L2" in one.protocol
 
 
 class ColorsByTwo(ColorClips):

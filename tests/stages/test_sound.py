@@ -14,7 +14,7 @@ from mmssl.data.manifest import ManifestRow, write_manifest
 from mmssl.errors import StageError
 from mmssl.evaluation.evaluate import read_rows
 from mmssl.report.section import read_section
-from mmssl.stages.clips import opened_clips
+from mmssl.stages.clips import of_splits, opened_clips
 from mmssl.stages.quick import ClipForm, embed_manifest, evaluate_manifest, index_folder, search_folder
 from mmssl.stages.run import run
 
@@ -67,6 +67,17 @@ def test_a_run_goes_on_past_bad_recordings(tmp_path: Path) -> None:
     np.testing.assert_allclose(heard, stored.flatten(), atol=1e-4)
     page = (tmp_path / "run" / "report.html").read_text()
     assert '<audio controls preload="none" src="data:audio/flac;base64,' in page
+
+
+def test_a_speaker_is_left_out_of_training(tmp_path: Path) -> None:
+    manifest = write_recordings(tmp_path / "data", count=6)
+    entry = {"stage": "decode", "manifest": str(manifest), "sound": SOUND}
+    run(Recipe({"name": "a", "stages": {"clips": entry}}), out=tmp_path / "run", workers=1)
+    with opened_clips(tmp_path / "run" / "clips", workers=0) as clips:
+        left = of_splits(clips, None, without_groups=["speaker 1"])
+        assert [item.row_id for item in left.items] == ["r00", "r02", "r03", "r05"]
+        with pytest.raises(StageError, match="no clip is of the group 'ann' to leave out; groups are such as"):
+            of_splits(clips, None, without_groups=["ann"])
 
 
 def test_stored_and_decoded_on_the_fly_are_the_same(tmp_path: Path) -> None:
