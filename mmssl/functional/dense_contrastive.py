@@ -5,6 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from mmssl.functional.contrastive import cosine_scores
+
 
 def dense_info_nce(
     queries: Float[Tensor, "batch cells dim"],
@@ -36,17 +38,13 @@ def dense_info_nce(
         van den Oord et al. 2018, arXiv:1807.03748, eq. 4, for the pixel correspondences of Florence et al. 2018,
         arXiv:1806.08756.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
     batch, cells, _ = queries.shape
     others = keys.shape[1]
     known = matches >= 0
     own = torch.arange(offset, offset + batch, device=queries.device)[:, None] * others
     targets = torch.where(known, own + matches, -1).flatten()
-    with torch.autocast(queries.device.type, enabled=False):
-        left, right = (functional.normalize(side.float(), dim=2).flatten(0, 1) for side in (queries, keys))
-        asked = known.flatten()
-        scores = left[asked] @ right.T / temperature
-        found = functional.cross_entropy(scores, targets[asked], reduction="none")
+    asked = known.flatten()
+    scores = cosine_scores(queries.flatten(0, 1)[asked], keys.flatten(0, 1), temperature=temperature)
+    found = functional.cross_entropy(scores, targets[asked], reduction="none")
     surprise = torch.zeros(batch * cells, device=queries.device).masked_scatter(asked, found).reshape(batch, cells)
     return (surprise.sum(1) / known.sum(1).clamp_min(1)).mean()

@@ -1,5 +1,6 @@
 """Losses without negatives that keep embeddings from collapsing by what their dimensions share."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -24,10 +25,16 @@ def barlow_twins(
     Source:
         Zbontar et al. 2021, arXiv:2103.03230, eq. 1.
     """
-    correlation = _standardized(a).T @ _standardized(b) / len(a)
+    correlation = _products(_standardized(a), _standardized(b)) / len(a)
     diagonal = correlation.diagonal()
     others = correlation.square().sum() - diagonal.square().sum()
     return (1 - diagonal).square().sum() + redundancy_weight * others
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    """Sums over items of each dimension's product with each, in float32 under autocast, too: in float16 a sum may overflow."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a.T @ b
 
 
 def _standardized(x: Tensor) -> Tensor:
@@ -73,6 +80,6 @@ def _shortfall(x: Tensor) -> Tensor:
 
 def _shared(x: Tensor) -> Tensor:
     centered = x - x.mean(0)
-    covariance = centered.T @ centered / (len(x) - 1)
+    covariance = _products(centered, centered) / (len(x) - 1)
     others = covariance.square().sum() - covariance.diagonal().square().sum()
     return others / x.shape[1]

@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from mmssl.functional.contrastive import cosine_scores
+
 
 def time_contrast_loss(
     anchors: Float[Tensor, "batch dim"],
@@ -37,12 +39,10 @@ def time_contrast_loss(
         Sermanet et al. 2018, arXiv:1704.06888, section 3.1 (single view), with the loss of van den Oord et al. 2018,
         arXiv:1807.03748, in place of the triplets.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    queries, keys, others = (functional.normalize(rows.float(), dim=-1) for rows in (anchors, near, far))
     own = torch.arange(len(anchors), device=anchors.device) + offset
-    scores = queries @ torch.cat((keys, others.flatten(0, 1))).T / temperature
+    scores = cosine_scores(anchors, torch.cat((near, far.flatten(0, 1))), temperature=temperature)
     loss = functional.cross_entropy(scores, own)
-    to_near = (queries * keys[own]).sum(1)
-    to_far = (others[own] @ queries[:, :, None])[..., 0].amax(1)
+    to_near = scores.gather(1, own[:, None])[:, 0]
+    of_all = scores[:, len(near) :].reshape(len(anchors), *far.shape[:2])
+    to_far = of_all[torch.arange(len(anchors), device=anchors.device), own].amax(1)
     return loss, (to_near > to_far).float().mean()

@@ -45,7 +45,7 @@ class PrototypeHead(nn.Module):
     def forward(
         self, embeddings: Float[Tensor, "batch dim"], *, last_frozen: bool = False
     ) -> Float[Tensor, "batch prototypes"]:
-        """Scores from -1 to 1.
+        """Scores from -1 to 1, in float32 under autocast, too: a softmax with a temperature of some hundredths follows.
 
         Args:
             embeddings: Of the encoder.
@@ -54,5 +54,6 @@ class PrototypeHead(nn.Module):
         prototypes = functional.normalize(self.last.weight, dim=1)
         if last_frozen:
             prototypes = prototypes.detach()
-        found = functional.normalize(self.layers(embeddings), dim=1)
-        return torch.mm(found, prototypes.T)
+        found = functional.normalize(self.layers(embeddings).float(), dim=1)
+        with torch.autocast(found.device.type, enabled=False):
+            return torch.mm(found, prototypes.T)

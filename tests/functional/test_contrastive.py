@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -81,6 +82,24 @@ def test_refuses_bad_arguments() -> None:
             nt_xent(a, a, temperature=temperature)
     with pytest.raises(ValueError, match="together"):
         nt_xent(a, a, temperature=1.0, all_a=a)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "info_nce": lambda a, b: info_nce(a, b, temperature=0.1),
+    "nt_xent": lambda a, b: nt_xent(a, b, temperature=0.1),
+    "moco": lambda a, b: moco_logits(a, b, b, temperature=0.1),
+    "supervised": lambda a, b: supervised_contrastive(torch.cat((a, b)), torch.arange(8).repeat(2), temperature=0.1),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_similarities_are_not_rounded_where_networks_are(name: str) -> None:
+    a = torch.randn(8, 16)
+    b = a + 0.1 * torch.randn(8, 16)
+    exact = LOSSES[name](a, b)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (a @ b.T).dtype == torch.bfloat16
+        assert torch.equal(LOSSES[name](a, b), exact)
 
 
 def supervised_by_loops(embeddings: Tensor, labels: Tensor, temperature: float) -> float:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -49,6 +50,14 @@ def test_known_values() -> None:
     assert vicreg(independent, independent).item() == 0.0
     collapsed = torch.zeros(4, 2)
     assert vicreg(collapsed, collapsed).item() == pytest.approx(25 * 0.99)
+
+
+@pytest.mark.parametrize("loss", [barlow_twins, vicreg])
+def test_covariances_are_not_rounded_where_networks_are(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    a, b = torch.randn(8, 5), torch.randn(8, 5)
+    exact = loss(a, b)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(a, b), exact)
 
 
 def test_order_of_items_views_and_dimensions_does_not_matter() -> None:

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from mmssl.functional.distillation import dino_cross_entropy
@@ -73,6 +74,14 @@ def test_the_last_layer_is_directions_alone_and_frozen_at_first() -> None:
         objective.zero_grad()
         objective(BATCH)["loss"].backward()
         assert (objective.head.last.weight.grad is None) == frozen
+
+
+def test_scores_are_not_rounded_where_networks_are() -> None:
+    head, embeddings = dino().head, torch.randn(4, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores, hidden = head(embeddings), head.layers(embeddings)
+    assert hidden.dtype == torch.bfloat16
+    assert_close(scores, normalize(hidden.float(), dim=1) @ normalize(head.last.weight, dim=1).T, rtol=0, atol=1e-6)
 
 
 def test_the_teachers_temperature_warms_up_and_its_momentum_rises() -> None:
