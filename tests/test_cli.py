@@ -2,9 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from mmssl.cli.retrieval import print_scores
+from mmssl.evaluation.report_row import ReportRow
 
 ROOT = Path(__file__).parent.parent
 
@@ -125,3 +129,16 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 def test_version() -> None:
     assert mmssl("--version").stdout == "mmssl 0.1.0\n"
+
+
+def test_scores_are_printed_with_seed_items_and_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    score = ReportRow("run", "data", "test", "net", "knn", "top1", 0.5, 34, 56, "By neighbors.", "", "0")
+    printed = [
+        score,
+        replace(score, encoder="pixels", baseline=True),
+        replace(score, encoder="chance", baseline=True, protocol="A guess."),
+    ]
+    print_scores(printed)
+    shown = capsys.readouterr()
+    assert all(word in shown.out for word in ("net", "pixels (baseline)", "0.5000", "34", "56"))
+    assert shown.err.splitlines() == ["By neighbors.", "chance: A guess."]

@@ -2,10 +2,14 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from mmssl.evaluation.report_row import ReportRow
 
 ENCODER_HELP = (
     "`default` (trained, comes with the package), a checkpoint or the folder of a train stage, `timm:NAME[:stride=8][@FILE]`, "
@@ -200,18 +204,21 @@ def evaluate(
         for row in rows:
             print(json.dumps(row.to_json(), ensure_ascii=False))
     else:
-        _print_table(rows)
+        print_scores(rows)
 
 
-def _print_table(rows: list[Any]) -> None:
+def print_scores(rows: Sequence["ReportRow"]) -> None:
+    """Rows as a table on stdout; their protocols, those of baselines by name, on stderr."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("encoder", "metric", "value", "items", "split")
+    table = Table("encoder", "metric", "value", "items", "split", "seed")
     for row in rows:
         value = "-" if row.value is None else f"{row.value:.4f}"
         name = f"{row.encoder} (baseline)" if row.baseline else row.encoder
-        table.add_row(name, row.metric, value, str(row.num_items), row.split)
+        table.add_row(name, row.metric, value, str(row.num_items), row.split, str(row.seed))
     Console().print(table)
-    for protocol in dict.fromkeys(row.protocol for row in rows if not row.baseline):
-        print(protocol, file=sys.stderr)
+    scored = {row.protocol for row in rows if not row.baseline}
+    lines = (row.protocol if row.protocol in scored else f"{row.encoder}: {row.protocol}" for row in rows)
+    for line in dict.fromkeys(lines):
+        print(line, file=sys.stderr)
