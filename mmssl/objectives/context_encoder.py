@@ -107,12 +107,17 @@ def _middle(images: Float[Tensor, "batch channels height width"]) -> Float[Tenso
 
 
 def _holed(images: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, Tensor]:
-    """Images with each one's mean color in a hole, which leaves a border of the middle; and the weights of the error."""
-    holed, weight = images.clone(), torch.ones_like(images[:, :1])
-    middle, middle_weight = _middle(holed), _middle(weight)
-    border = max(1, min(middle.shape[-2:]) // 16)
+    """Images with a hole, which leaves a border of the middle, and the weights of the error.
+
+    The hole has the mean color of what is around it: that of the whole image would tell the mean of what is hidden.
+    """
+    hidden, weight = torch.zeros_like(images[:, :1]), torch.ones_like(images[:, :1])
+    middle_hidden, middle_weight = _middle(hidden), _middle(weight)
+    border = max(1, min(middle_hidden.shape[-2:]) // 16)
     inner = (..., slice(border, -border), slice(border, -border))
-    middle[inner] = images.mean((2, 3), keepdim=True)
+    middle_hidden[inner] = 1.0
     middle_weight.fill_(_OVERLAP_WEIGHT)
     middle_weight[inner] = 1.0
-    return holed, weight
+    visible = images * (1 - hidden)
+    around = visible.sum((2, 3), keepdim=True) / (1 - hidden).sum((2, 3), keepdim=True)
+    return visible + hidden * around, weight
