@@ -1,7 +1,7 @@
 """Optimizers, which parameters decay, and the course of the learning rate."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from mmssl.config import Choice
+from mmssl.errors import ConfigError
 
 
 class LARS(Optimizer):
@@ -67,13 +68,41 @@ class LARS(Optimizer):
         parameter.sub_(state["momentum"] if self._momentum_holds_lr else group["lr"] * state["momentum"])
 
 
-def parameter_groups(module: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters under training as two groups: weights, which decay, and biases and gains of norms, which do not."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    weights = [parameter for parameter in trained if parameter.ndim > 1]
-    others = [parameter for parameter in trained if parameter.ndim <= 1]
+def parameter_groups(
+    module: nn.Module, *, weight_decay: float, lr: float | None = None, rates: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """The parameters under training in groups: of each learning rate, weights, which decay, and biases and gains of norms.
+
+    Args:
+        module: Holds them.
+        weight_decay: Of weights.
+        lr: Learning rate that `rates` are shares of.
+        rates: Share of the learning rate by a part's name, such as `encoder.text`; 1 elsewhere.
+
+    Raises:
+        ConfigError: If no part under training bears a name.
+    """
+    trained = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    groups: list[dict[str, Any]] = []
+    for part, rate in (rates or {}).items():
+        own = [name for name in trained if name == part or name.startswith(f"{part}.")]
+        if not own:
+            raise ConfigError(f"rates: nothing under training is named {part!r}; parts are {_parts(trained)}")
+        assert lr is not None
+        groups += [group | {"lr": lr * rate} for group in _by_decay([trained.pop(name) for name in own], weight_decay)]
+    return _by_decay(trained.values(), weight_decay) + groups
+
+
+def _by_decay(parameters: Iterable[Tensor], weight_decay: float) -> list[dict[str, Any]]:
+    several = list(parameters)
+    weights, others = ([each for each in several if (each.ndim > 1) is wide] for wide in (True, False))
     groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _parts(names: Iterable[str]) -> list[str]:
+    """The first two words of names, once each."""
+    return sorted({".".join(name.split(".")[:2]) for name in names})
 
 
 def adamw(
@@ -83,9 +112,13 @@ def adamw(
     weight_decay: float = 0.05,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
+    rates: dict[str, float] | None = None,
 ) -> Optimizer:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); biases and gains of norms do not decay."""
-    return AdamW(parameter_groups(module, weight_decay=weight_decay), lr=lr, betas=betas, eps=eps)
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); biases and gains of norms do not decay.
+
+    `rates` are shares of the learning rate by the name of a part, such as `encoder.text`.
+    """
+    return AdamW(parameter_groups(module, weight_decay=weight_decay, lr=lr, rates=rates), lr=lr, betas=betas, eps=eps)
 
 
 def sgd(

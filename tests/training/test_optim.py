@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mmssl.config import build
+from mmssl.errors import ConfigError
 from mmssl.training.optim import (
     LARS,
     OPTIMIZER_CHOICE,
@@ -28,6 +29,17 @@ def test_biases_and_norms_do_not_decay() -> None:
     assert [id(p) for p in decayed["params"]] == [id(net[0].weight), id(net[3].weight)]
     assert [id(p) for p in others["params"]] == [id(net[0].bias), id(net[1].weight), id(net[1].bias)]
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+
+
+def test_parts_may_learn_at_a_share_of_the_rate() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+    optimizer = build({"name": "adamw", "lr": 0.2, "rates": {"1.0": 0.1}}, OPTIMIZER_CHOICE, module=net)
+    found = {id(each): group["lr"] for group in optimizer.param_groups for each in group["params"]}
+    wanted = {name: 0.02 if name.startswith("1.0.") else 0.2 for name, _ in net.named_parameters()}
+    assert {name: found[id(each)] for name, each in net.named_parameters()} == pytest.approx(wanted)
+    assert optimizer.param_groups[0]["lr"] == 0.2, "the rate that the log shows"
+    with pytest.raises(ConfigError, match=r"nothing under training is named 'head'.*'1\.1'"):
+        build({"name": "adamw", "rates": {"head": 0.1}}, OPTIMIZER_CHOICE, module=net)
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
