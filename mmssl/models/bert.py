@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from mmssl.errors import CheckpointError, ConfigError
 from mmssl.models.text_tower import TextTower
@@ -88,6 +88,10 @@ class Bert(TextTower):
         nn.init.normal_(self.positions, std=0.02)
         self._pieces: WordPieces | None = None
 
+    def extra_repr(self) -> str:
+        """What the modules inside do not tell of what an embedding is."""
+        return f"pooling={self.pooling}"
+
     def get_extra_state(self) -> Tensor:
         """The vocabulary, for the state dict; empty where there is none yet."""
         return torch.empty(0, dtype=torch.uint8) if self._pieces is None else self._pieces.packed()
@@ -106,11 +110,29 @@ class Bert(TextTower):
 
     def forward(self, tokens: Int[Tensor, "texts length"]) -> Float[Tensor, "texts dim"]:
         """See `TextTower`; embeddings are of length 1, as the sentence encoders' own."""
-        seen = tokens != self._vocabulary().pad
-        length = int(seen.sum(1).max())
-        tokens, seen = tokens[:, :length], seen[:, :length]
-        states = self.dropout(self.norm(self.words(tokens) + self.positions[:length]))
-        for block in self.blocks:
+        longest = int((tokens != self._vocabulary().pad).sum(1).max())
+        return self.upper(self.lower(tokens[:, :longest], stages=1), stages=1)
+
+    def stages(self) -> list[nn.Module]:
+        """See `Staged`: what words become before the blocks, then each block."""
+        return [nn.ModuleList([self.words, nn.ParameterList([self.positions]), self.norm, self.dropout]), *self.blocks]
+
+    def lower(self, inputs: Int[Tensor, "texts length"], *, stages: int) -> Float[Tensor, "texts length dim"]:
+        """See `Staged`; where a sentence has ended, states are 0."""
+        seen = inputs != self._vocabulary().pad
+        ended, longest = ~seen, int(seen.sum(1).max())
+        states = self.dropout(self.norm(self.words(inputs[:, :longest]) + self.positions[:longest]))
+        for block in self.blocks[: stages - 1]:
+            states = block(states, src_key_padding_mask=ended[:, :longest])
+        states = states.masked_fill(ended[:, :longest, None], 0.0)
+        return pad(states, (0, 0, 0, inputs.shape[1] - longest))
+
+    def upper(self, states: Float[Tensor, "texts length dim"], *, stages: int) -> Float[Tensor, "texts dim"]:
+        """See `Staged`."""
+        seen = (states != 0).any(2)
+        longest = int(seen.sum(1).max())
+        states, seen = states[:, :longest], seen[:, :longest]
+        for block in self.blocks[stages - 1 :]:
             states = block(states, src_key_padding_mask=~seen)
         if self.pooling == "first":
             return normalize(states[:, 0], dim=1)

@@ -15,6 +15,12 @@ from mmssl.errors import CheckpointError, ConfigError
 from mmssl.models.encoder import Encoder
 from mmssl.models.image_input import fill_cells
 
+STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "EfficientNet": (("conv_stem", "bn1"), ("blocks",), ("conv_head", "bn2", "global_pool")),
+    "ResNet": (("conv1", "bn1", "act1", "maxpool"), ("layer1", "layer2", "layer3", "layer4"), ("global_pool",)),
+}
+"""Kinds of timm's models that are one module after another: those of the stem, of the stages, and after them."""
+
 
 class TimmEncoder(Encoder):
     """A timm model without its classifier; input normalisation is the model's own. Weights are random.
@@ -26,37 +32,56 @@ class TimmEncoder(Encoder):
         stride: Pixels per cell; the deepest map of that stride is taken. The model's last map where not given.
         output_stride: 8 or 16 keep the resolution of the blocks from there on, which are dilated instead, with the same
             weights: the last map then has that stride. For convolutional networks that timm can build so.
+        pool_strides: Strides of maps whose means over the image are joined to the model's own embedding. The last layer of a
+            classifier knows its classes best; maps before it know more of what else there is.
 
     Raises:
         ConfigError: If timm has no such model, or the model no map of that stride.
     """
 
-    def __init__(self, *, model: str, stride: int | None = None, output_stride: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        model: str,
+        stride: int | None = None,
+        output_stride: int | None = None,
+        pool_strides: list[int] | None = None,
+    ) -> None:
         super().__init__()
         self.model = create_timm_model(model, output_stride=output_stride)
         config = self.model.pretrained_cfg
         self.input = "rgb"
         strides = [level["reduction"] for level in self.model.feature_info]
-        if stride is not None and stride not in strides:
-            raise ConfigError(f"stride is {stride}; {model} has maps of stride {sorted(set(strides))}")
+        for name, wanted in [("stride", stride), *(("pool_strides", each) for each in pool_strides or ())]:
+            if wanted is not None and wanted not in strides:
+                raise ConfigError(f"{name}: {wanted}; {model} has maps of stride {sorted(set(strides))}")
         self.stride = strides[-1] if stride is None else stride
-        self._level = max(level for level, reduction in enumerate(strides) if reduction == self.stride)
+        deepest = {reduction: level for level, reduction in enumerate(strides)}
+        self._level = deepest[self.stride]
+        self._pooled = sorted({deepest[each] for each in pool_strides or ()})
         self._coarsest = max(strides)
         self._whole = self._level == len(strides) - 1
         self.feature_dim = int(self.model.feature_info[self._level]["num_chs"])
         self.dim = int(
             self.model.head_hidden_size if hasattr(self.model, "head_hidden_size") else self.model.num_features
-        )
+        ) + sum(int(self.model.feature_info[level]["num_chs"]) for level in self._pooled)
         self.register_buffer("mean", torch.tensor(config["mean"])[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config["std"])[:, None, None], persistent=False)
 
     mean: Tensor
     std: Tensor
 
+    def extra_repr(self) -> str:
+        """What the modules inside do not tell of what an embedding is."""
+        return f"pooled_levels={self._pooled}"
+
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
-        """The model's pooled embedding."""
-        embeddings: Tensor = self.model(self._seen(images))
-        return embeddings
+        """The model's pooled embedding, and means of further maps where there are `pool_strides`."""
+        if not self._pooled:
+            embeddings: Tensor = self.model(self._seen(images))
+            return embeddings
+        last, maps = self.model.forward_intermediates(self._seen(images), indices=self._pooled, output_fmt="NCHW")
+        return torch.cat([self.model.forward_head(last), *(each.mean((2, 3)) for each in maps)], dim=1)
 
     def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
         """Feature maps; see `Encoder`."""
@@ -65,6 +90,35 @@ class TimmEncoder(Encoder):
             self._seen(images), indices=[self._level], norm=self._whole, output_fmt="NCHW", intermediates_only=True
         )
         return maps[0][:, :, :height, :width]
+
+    def stages(self) -> list[nn.Module]:
+        """See `Staged`: the stem, timm's own stages, and what comes after the last of them.
+
+        Raises:
+            ConfigError: If the model is of a kind that is not in `STAGES`, or maps between them are pooled.
+        """
+        kind = type(self.model).__name__
+        if self._pooled:
+            raise ConfigError("an image tower with pool_strides is no run of stages; lock it whole, or not at all")
+        if kind not in STAGES:
+            raise ConfigError(f"timm's {kind} is not known as a run of stages, as {', '.join(sorted(STAGES))} are")
+        stem, middle, head = ([self.model.get_submodule(name) for name in names] for names in STAGES[kind])
+        return [nn.Sequential(*stem), *(middle[0] if len(middle) == 1 else middle), nn.Sequential(*head)]
+
+    def lower(
+        self, inputs: Float[Tensor, "batch 3 height width"], *, stages: int
+    ) -> Float[Tensor, "batch channels h w"]:
+        """See `Staged`."""
+        states = self._seen(inputs)
+        for stage in self.stages()[:stages]:
+            states = stage(states)
+        return states
+
+    def upper(self, states: Float[Tensor, "batch channels h w"], *, stages: int) -> Float[Tensor, "batch dim"]:
+        """See `Staged`."""
+        for stage in self.stages()[stages:]:
+            states = stage(states)
+        return states
 
     def _seen(self, images: Tensor) -> Tensor:
         return (fill_cells(images, self._coarsest) - self.mean) / self.std

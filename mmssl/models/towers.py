@@ -12,6 +12,7 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import ImageTextEncoder, new_log_scale
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
+from mmssl.models.staged import Staged
 from mmssl.models.text import TEXT_CHOICE
 from mmssl.models.text_tower import TextTower
 from mmssl.models.timm_encoder import TimmEncoder
@@ -32,6 +33,8 @@ class ImageTextTowers(ImageTextEncoder):
         hidden_dim: Length of a hidden layer before it, on both sides; none where 0.
         size: Side of the square that images are brought to before they are embedded.
         dropout: Share of the values before and in the projections that are dropped in training.
+        standardize: Whether a BatchNorm without weights gives all values that enter a projection the same mean and spread, for
+            towers that were made elsewhere and whose values differ in size.
 
     Source:
         Radford et al. 2021, arXiv:2103.00020; towers that are trained elsewhere: Zhai et al. 2022, arXiv:2111.07991 (LiT).
@@ -46,12 +49,17 @@ class ImageTextTowers(ImageTextEncoder):
         hidden_dim: int = 0,
         size: int = 128,
         dropout: float = 0.0,
+        standardize: bool = False,
     ) -> None:
         super().__init__()
         self.image: Encoder = build(image, IMAGE_CHOICE)
         self.text: TextTower = build(text, TEXT_CHOICE)
-        self.image_projection = _projection(self.image.dim, hidden_dim, projection_dim, dropout)
-        self.text_projection = _projection(self.text.dim, hidden_dim, projection_dim, dropout)
+        self.image_projection, self.text_projection = (
+            _projection(
+                tower.dim, hidden_dim=hidden_dim, out_dim=projection_dim, dropout=dropout, standardize=standardize
+            )
+            for tower in (self.image, self.text)
+        )
         self.logit_scale = new_log_scale()
         self.framing = Framing((size, size))
         self.dim = projection_dim
@@ -72,6 +80,13 @@ class ImageTextTowers(ImageTextEncoder):
         features: Tensor = self.image(self._fitted(images))
         return features
 
+    def image_states(
+        self, images: Float[Tensor, "batch 3 height width"], *, stages: int
+    ) -> Float[Tensor, "batch channels h w"]:
+        """What the first stages of an image tower that comes in stages make of RGB images in 0..1."""
+        assert isinstance(self.image, Staged)
+        return self.image.lower(self._fitted(images), stages=stages)
+
     def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature_dim h w"]:
         """The image tower's feature maps; see `Encoder`."""
         return self.image.features(images)
@@ -86,13 +101,15 @@ class ImageTextTowers(ImageTextEncoder):
         return embeddings
 
 
-def _projection(dim: int, hidden_dim: int, out_dim: int, dropout: float) -> nn.Module:
+def _projection(dim: int, *, hidden_dim: int, out_dim: int, dropout: float, standardize: bool) -> nn.Module:
     last = nn.Linear(hidden_dim or dim, out_dim, bias=False)
     if not hidden_dim:
         nn.init.normal_(last.weight, std=dim**-0.5)
     layers = [nn.Linear(dim, hidden_dim), nn.GELU(), last] if hidden_dim else [last]
     if dropout:
         layers = [dropped for layer in layers for dropped in _with_dropout(layer, dropout)]
+    if standardize:
+        layers = [nn.BatchNorm1d(dim, affine=False), *layers]
     return nn.Sequential(*layers) if len(layers) > 1 else last
 
 

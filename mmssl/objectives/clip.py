@@ -1,9 +1,9 @@
 """CLIP: an image and its caption attract each other, all other images and captions of the batch repel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -17,9 +17,8 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import MAX_LOG_SCALE, ImageTextEncoder
 from mmssl.models.loading import copy_weights
 from mmssl.models.towers import ImageTextTowers
+from mmssl.objectives.locked_towers import ENTRIES, LockedTowers, Tower
 from mmssl.objectives.objective import Batch, FrozenPart, Objective, Output, kept_name
-
-Tower = Literal["image", "text"]
 
 
 class CLIP(Objective):
@@ -36,6 +35,9 @@ class CLIP(Objective):
         image_from: Reference of an encoder whose weights the image tower of `image_text` starts with.
         text_from: Folder of a published sentence encoder, whose weights and vocabulary the text tower `bert` starts with.
         lock: Towers that stay as they are, with what `image_text` adds to them left free: `[image]`, `[text]` or both.
+        lock_stages: How many of a tower's first stages stay as they are while the rest of it learns, such as `{text: 5}`. Of
+            `bert`, the first is what words become before the blocks, and each block is one; of `timm`, the stem, each of
+            timm's own, and what comes after them. BatchNorms of such a tower keep their statistics.
         initial_temperature: What 1 over the scale starts at; the encoder's own where not given.
     """
 
@@ -53,6 +55,7 @@ class CLIP(Objective):
         image_from: str | None = None,
         text_from: str | None = None,
         lock: list[Tower] | None = None,
+        lock_stages: dict[Tower, int] | None = None,
         initial_temperature: float | None = None,
     ) -> None:
         super().__init__(encoder)
@@ -68,9 +71,7 @@ class CLIP(Objective):
             copy_weights(image_from, _joined(encoder, "image_from").image, what="image_from: the image tower")
         if text_from is not None:
             _joined(encoder, "text_from").text.read(Path(text_from))
-        self._locked = [_tower(encoder, name) for name in lock or ()]
-        for tower in self._locked:
-            tower.requires_grad_(False)
+        self._locked = LockedTowers(encoder, lock or (), lock_stages or {})
         if initial_temperature is not None:
             with torch.no_grad():
                 encoder.log_scale.fill_(-torch.tensor(initial_temperature).log())
@@ -78,21 +79,13 @@ class CLIP(Objective):
     def train(self, mode: bool = True) -> "CLIP":
         """Sets the mode; locked towers stay in evaluation mode."""
         super().train(mode)
-        for tower in self._locked:
-            tower.eval()
+        self._locked.eval()
         return self
 
     @property
     def frozen(self) -> Mapping[str, FrozenPart]:
-        """See `Objective`; the locked towers of `image_text`."""
-        towers = self.towers
-        if not isinstance(towers, ImageTextTowers):
-            return {}
-        parts = {
-            "image": FrozenPart(towers.image, towers.image_features),
-            "tokens": FrozenPart(towers.text, towers.text),
-        }
-        return {entry: part for entry, part in parts.items() if part.module in self._locked}
+        """See `Objective`; what is locked of the towers of `image_text`."""
+        return self._locked.frozen
 
     @property
     def towers(self) -> ImageTextEncoder:
@@ -119,13 +112,14 @@ class CLIP(Objective):
     def _embeddings(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """What both towers make of the batch, or what is left to do where a tower's features were kept."""
         found = []
-        for entry, whole in (("image", self.towers), ("tokens", self.towers.embed_tokens)):
-            if entry in batch:
-                found.append(in_micro_batches(whole, batch[entry], size=self.micro_batch, module=self.encoder))
-            else:
-                assert isinstance(self.towers, ImageTextTowers)
-                projection = self.towers.image_projection if entry == "image" else self.towers.text_projection
-                found.append(projection(batch[kept_name(entry)]))
+        sides: tuple[tuple[Tower, Callable[[Tensor], Tensor]], ...] = (
+            ("image", self.towers),
+            ("text", self.towers.embed_tokens),
+        )
+        for name, whole in sides:
+            entry = ENTRIES[name]
+            rows, rest = (batch[entry], whole) if entry in batch else (batch[kept_name(entry)], self._locked.rest(name))
+            found.append(in_micro_batches(rest, rows, size=self.micro_batch, module=self.encoder))
         return found[0], found[1]
 
     def _loss(
@@ -145,22 +139,6 @@ class CLIP(Objective):
     def after_step(self, output: Output, *, progress: float) -> None:
         """Stops the scale at 100."""
         self.towers.log_scale.clamp_(0, MAX_LOG_SCALE)
-
-
-def _tower(encoder: ImageTextEncoder, name: Tower) -> torch.nn.Module:
-    found: Any = encoder
-    if not isinstance(encoder, ImageTextTowers):
-        model: Any = encoder.model
-        if name == "image":
-            found = model.visual
-        elif hasattr(model, "text"):
-            found = model.text
-        else:
-            raise ConfigError("lock: the text tower of this open_clip model is no module of its own; lock image alone")
-    else:
-        found = encoder.image if name == "image" else encoder.text
-    module: torch.nn.Module = found
-    return module
 
 
 def _joined(encoder: ImageTextEncoder, setting: str) -> ImageTextTowers:

@@ -22,10 +22,12 @@ class FrozenPart:
     Args:
         module: Holds its weights.
         forward: What it makes of an entry of a batch, each item by itself.
+        facts: What else its result depends on.
     """
 
     module: nn.Module
     forward: Callable[[Tensor], Tensor]
+    facts: str = ""
 
 
 def kept_name(entry: str) -> str:

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from mmssl.functional.image_text import ROWS_AT_ONCE, AllPairs, siglip_loss
 from mmssl.models.encoder import Encoder
-from mmssl.objectives.clip import CLIP, Tower
+from mmssl.objectives.clip import CLIP
+from mmssl.objectives.locked_towers import Tower
 
 INITIAL_BIAS = -10.0
 INITIAL_TEMPERATURE = 0.1
@@ -24,6 +25,7 @@ class SigLIP(CLIP):
         image_from: See `CLIP`.
         text_from: See `CLIP`.
         lock: See `CLIP`.
+        lock_stages: See `CLIP`.
     """
 
     source = "Zhai et al. 2023, arXiv:2303.15343"
@@ -39,6 +41,7 @@ class SigLIP(CLIP):
         image_from: str | None = None,
         text_from: str | None = None,
         lock: list[Tower] | None = None,
+        lock_stages: dict[Tower, int] | None = None,
     ) -> None:
         super().__init__(
             encoder,
@@ -47,6 +50,7 @@ class SigLIP(CLIP):
             image_from=image_from,
             text_from=text_from,
             lock=lock,
+            lock_stages=lock_stages,
             initial_temperature=initial_temperature,
         )
         self.bias = nn.Parameter(torch.tensor(initial_bias))

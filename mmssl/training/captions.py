@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from mmssl.data.dataset import ClipSource
@@ -56,7 +57,8 @@ class Captions:
         self._name = "tokens" if features is None else kept_name("tokens")
         if view is None:
             parts = [tokenize(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
-            self._values = torch.cat(parts) if features is None else features(torch.cat(parts))
+            tokens = _trimmed(torch.cat(parts))
+            self._values = tokens if features is None else features(tokens)
         self._counts = torch.tensor([len(each) for each in own])
         self._first = self._counts.cumsum(0) - self._counts
         self._numbers = torch.tensor([number for each in own for number in each])
@@ -74,4 +76,10 @@ class Captions:
         if self._view is not None:
             texts = self._view([self._texts[number] for number in chosen.tolist()], random)
             return {"tokens": self._tokenize(texts), "caption": chosen}
-        return {self._name: self._values[chosen], "caption": chosen}
+        values = self._values[chosen]
+        return {self._name: values.float() if values.is_floating_point() else values, "caption": chosen}
+
+
+def _trimmed(tokens: Int[Tensor, "texts length"]) -> Int[Tensor, "texts longest"]:
+    """Tokens up to the end of the longest sentence, after which all are 0."""
+    return tokens[:, : int(tokens.any(0).nonzero().amax()) + 1]

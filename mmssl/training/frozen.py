@@ -31,7 +31,7 @@ VIEWS_SEED = 0
 
 @dataclass(frozen=True)
 class Keeper:
-    """Computes the features of a frozen part, and keeps them.
+    """Computes the features of a frozen part, and keeps them; maps and states of words as exactly as they were computed.
 
     Args:
         part: Of the objective.
@@ -47,7 +47,7 @@ class Keeper:
 
     def digest(self) -> str:
         """Names the weights and how they are used."""
-        hashed = hashlib.sha256(f"{self.part.module!r} {self.precision} {__version__}".encode())
+        hashed = hashlib.sha256(f"{self.part.module!r} {self.part.facts} {self.precision} {__version__}".encode())
         for name, tensor in self.part.module.state_dict().items():
             hashed.update(f"{name} {tuple(tensor.shape)}".encode())
             hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -56,7 +56,7 @@ class Keeper:
     def features(
         self, inputs: Callable[[Sequence[int]], Tensor], count: int, *, of: Sequence[str], what: str
     ) -> Shaped[Tensor, "items ..."]:
-        """What the part makes of `count` items, in float32; units of items that were kept are read.
+        """What the part makes of `count` items, as it gives it; units of items that were kept are read.
 
         Args:
             inputs: Gives the part's input for items at some positions.
@@ -84,7 +84,10 @@ class Keeper:
         for start in range(0, len(positions), ITEMS_AT_ONCE):
             given = inputs(positions[start : start + ITEMS_AT_ONCE]).to(self.device)
             with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
-                parts.append(self.part.forward(given).float().cpu())
+                found = self.part.forward(given)
+            if self.precision is not None and found.ndim > 2:
+                found = found.to(self.precision)
+            parts.append(found.cpu())
         return torch.cat(parts).contiguous()
 
 
@@ -118,8 +121,8 @@ class KeptViews:
         ]
 
     def of(self, epoch: int, indices: Sequence[int]) -> Shaped[Tensor, "items ..."]:
-        """The features of some clips in an epoch."""
-        return self._views[epoch % len(self._views)][list(indices)]
+        """The features of some clips in an epoch, in float32."""
+        return self._views[epoch % len(self._views)][list(indices)].float()
 
 
 def features_of_tokens(keeper: Keeper, tokens: Shaped[Tensor, "texts length"]) -> Shaped[Tensor, "texts ..."]:

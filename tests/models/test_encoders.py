@@ -45,6 +45,7 @@ SPECS = [
     {"name": "timm", "model": "resnet10t", "stride": 8},
     {"name": "timm", "model": "resnet10t", "output_stride": 8},
     {"name": "timm", "model": "tf_efficientnet_lite0", "stride": 16},
+    {"name": "timm", "model": "test_efficientnet", "pool_strides": [32, 16]},
     {"name": "timm", "model": "vit_tiny_patch16_224"},
     {"name": "split_brain", "half": {"name": "small_resnet", "width": 8}},
     {"name": "vit", "patch": 8, "dim": 16, "depth": 2, "num_heads": 2},
@@ -162,6 +163,38 @@ def test_timm_takes_the_same_weights_at_every_output_stride() -> None:
     with torch.inference_mode():
         assert usual.features(images).shape[-2:] == (2, 3)
         assert wide.features(images).shape[-2:] == (8, 12)
+
+
+def test_timm_joins_means_of_further_maps_to_its_embedding() -> None:
+    usual, more = (ENCODERS["timm"](model="test_efficientnet", pool_strides=strides).eval() for strides in (None, [8]))
+    more.load_state_dict(usual.state_dict())
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        embeddings = more(images)
+        assert_close(embeddings[:, : usual.dim], usual(images))
+        maps = build({"name": "timm", "model": "test_efficientnet", "stride": 8}, ENCODER_CHOICE).eval()
+        maps.load_state_dict(usual.state_dict())
+        assert_close(embeddings[:, usual.dim :], maps.features(images).mean((2, 3)))
+    assert more.dim == embeddings.shape[1]
+    assert repr(usual) != repr(more), "kept features are told apart by it"
+
+
+@pytest.mark.parametrize("model", ["test_efficientnet", "test_resnet"])
+def test_stages_of_timm_one_after_another_are_the_model(model: str) -> None:
+    encoder = TimmEncoder(model=model).eval()
+    images = torch.rand(2, 3, 61, 48)
+    with torch.inference_mode():
+        whole = encoder(images)
+        for count in range(1, len(encoder.stages())):
+            assert_close(encoder.upper(encoder.lower(images, stages=count), stages=count), whole)
+    covered = {id(each) for stage in encoder.stages() for each in stage.parameters()}
+    assert covered == {id(each) for each in encoder.parameters()}
+
+
+@pytest.mark.parametrize("settings", [{"model": "test_vit"}, {"model": "test_resnet", "pool_strides": [16]}], ids=str)
+def test_models_that_are_no_run_of_stages_say_so(settings: dict) -> None:
+    with pytest.raises(ConfigError, match="run of stages"):
+        TimmEncoder(**settings).stages()
 
 
 def test_vit_interpolates_its_positions_only_where_it_must() -> None:

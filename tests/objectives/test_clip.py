@@ -113,6 +113,27 @@ def test_the_image_tower_starts_from_another_training_and_may_be_locked(tmp_path
         make(image_from="random:resnet18")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lock_stages": {"image": 1}}, "VisionTransformer does not come in stages"),
+        ({"lock_stages": {"text": 3}}, "3 stages, the last of which learns: 1 to 2"),
+        ({"lock_stages": {"text": 1}, "lock": ["text"]}, "locked as a whole"),
+    ],
+)
+def test_stages_that_cannot_be_locked_are_refused(settings: dict[str, Any], message: str) -> None:
+    encoder = build({**ENCODER, "text": TOWER}, ENCODER_CHOICE)
+    with pytest.raises(ConfigError, match=message):
+        build({"name": "clip", **settings}, OBJECTIVE_CHOICE, encoder=encoder)
+
+
+def test_what_enters_projections_may_be_given_the_same_spread() -> None:
+    encoder = build({**ENCODER, "standardize": True}, ENCODER_CHOICE).train()
+    embeddings = encoder.image_projection[0](torch.randn(64, 32) * torch.arange(1, 33) + 5)  # type: ignore[index]
+    assert_close(embeddings.std(0, correction=0), torch.ones(32), atol=1e-3, rtol=0)
+    assert not list(encoder.image_projection[0].parameters())  # type: ignore[index]
+
+
 def test_an_encoder_without_text_is_refused() -> None:
     with pytest.raises(ConfigError, match="knows no text"):
         build("clip", OBJECTIVE_CHOICE, encoder=build({"name": "small_resnet", "width": 4}, ENCODER_CHOICE))
