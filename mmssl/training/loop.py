@@ -146,6 +146,7 @@ class _Training:
             labels=objective.needs_labels,
             groups=objective.needs_groups,
             tokenize=objective.tokenize if objective.needs_captions else None,
+            text_view=text_view,
             frozen={entry: Keeper(part, ranks.device, self.precision) for entry, part in objective.frozen.items()},
         )
         shapes = {name: list(value.shape) for name, value in objective.state_dict().items()}

@@ -139,6 +139,12 @@ def test_the_rest_of_towers_learns_from_kept_states_as_from_pictures_and_words(
     )
 
 
+def test_a_text_view_changes_what_is_trained(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain")
+    dropped = trained(tmp_path / "dropped", text_view=WordsView(word_dropout=0.5))
+    assert any(not torch.equal(plain[name], value) for name, value in dropped.items())
+
+
 def test_views_to_keep_need_a_locked_image_tower(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="none is locked"):
         trained(tmp_path / "out", lock=["text"])
