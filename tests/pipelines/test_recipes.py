@@ -32,3 +32,23 @@ def test_recipe_has_no_fault(path: Path, tmp_path: Path) -> None:
 def test_there_are_recipes() -> None:
     names = {str(path.relative_to(ROOT / "pipelines")) for path in RECIPES}
     assert {"demo.yaml", "video/colorization.yaml", "image/imagenet/simclr.yaml", "image/cifar/simclr.yaml"} <= names
+
+
+PUBLISHED = {
+    "barlow_twins": (2048, 0.2, 1.5e-6),  # arXiv:2103.03230, section 2.2
+    "byol": (4096, 0.3, 1e-6),  # of 300 epochs: arXiv:2006.07733, appendix F
+    "moco_v3": (4096, 0.6, 1e-6),  # of 100 epochs: the authors' code for arXiv:2104.02057
+    "simclr": (4096, 0.3, 1e-6),  # arXiv:2002.05709, section 2.2
+    "vicreg": (512, 0.3, 1e-6),  # of 100 epochs: the authors' code for arXiv:2105.04906
+}
+"""Batch size, learning rate for 256 images, weight decay."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_recipes_for_photographs_train_as_their_authors_do(name: str) -> None:
+    recipe = load_recipe(ROOT / "pipelines" / "image" / "imagenet" / f"{name}.yaml")
+    training = recipe.values["stages"]["pretrain"]["training"]
+    batch, rate, decay = PUBLISHED[name]
+    assert training["batch_size"] == batch
+    assert training["optimizer"]["lr"] == pytest.approx(rate * batch / 256)
+    assert training["optimizer"]["weight_decay"] == decay
