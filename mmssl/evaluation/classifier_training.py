@@ -55,9 +55,10 @@ class ClassifierTraining:
     def sentence(self, *, sound: bool = False) -> str:
         """How a protocol tells it; sound is not cropped."""
         decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        passes = "1 pass" if self.epochs == 1 else f"{self.epochs} passes"
         crops = f", random crops of {self.crop_scale[0]:g} to {self.crop_scale[1]:g} of the area and mirroring"
         return (
-            f"{self.epochs} passes in batches of {self.batch_size}, {self.optimizer}, learning rate "
+            f"{passes} in batches of {self.batch_size}, {self.optimizer}, learning rate "
             f"{self.learning_rate:g} falling to 0 along a cosine{decay}{'' if sound else crops}; the last step is scored"
         )
 

@@ -136,7 +136,7 @@ def test_all_labels_are_the_linear_probe() -> None:
 def test_settings_of_the_training_are_read_from_a_recipe() -> None:
     training = {"epochs": 1, "batch_size": 8}
     rows = build({"name": "fine_tune", "training": training}, EVALUATION_CHOICE, subject=subject())
-    assert "1 passes in batches of 8" in rows[0].protocol
+    assert "1 pass in batches of 8" in rows[0].protocol
     with pytest.raises(ConfigError, match="epochs must be at least 1"):
         build({"name": "fine_tune", "training": {"epochs": 0}}, EVALUATION_CHOICE, subject=subject())
 
