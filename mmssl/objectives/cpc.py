@@ -3,15 +3,13 @@
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import nn
 
 from mmssl.errors import ConfigError
-from mmssl.functional.gather import gather_with_gradient, rank_offset, world_size
-from mmssl.functional.predictive_coding import draw_negatives, predictive_nce, predictive_nce_within, times_drawn
 from mmssl.functional.random import ItemRandom
 from mmssl.models.cpc_encoder import CPCEncoder
 from mmssl.models.encoder import Encoder
 from mmssl.objectives.objective import Batch, Objective, Output
+from mmssl.objectives.predictive_coding import StepPredictors, contrast
 
 
 class CPC(Objective):
@@ -47,7 +45,7 @@ class CPC(Objective):
         self.negatives = negatives
         self.looks_across_batch = negatives != "window"
         self.needs_groups = negatives == "group"
-        self.predictors = nn.Linear(encoder.context_dim, num_steps * encoder.code_dim, bias=False)
+        self.predictors = StepPredictors(encoder.context_dim, encoder.code_dim, num_steps=num_steps)
 
     @property
     def guesses(self) -> dict[str, float]:
@@ -66,30 +64,25 @@ class CPC(Objective):
         sound, network = batch["sound"], self.encoder
         assert isinstance(network, CPCEncoder)
         codes = network.codes(sound)
-        num_items, num_times, dim = codes.shape
+        num_times = codes.shape[1]
         if num_times <= self.num_steps:
             raise ConfigError(
                 f"windows of {num_times} codes are too short to predict {self.num_steps} steps ahead; decode longer windows or "
                 "lower num_steps"
             )
-        predictions = self.predictors(network.contexts(codes)).reshape(num_items, num_times, self.num_steps, dim)
+        predictions = self.predictors(network.contexts(codes))
         lengths = network.num_heard_cells(sound, num_times)
         if "later" in batch:
             codes = network.codes(batch["later"])
-        everyone, all_lengths, groups, offset = codes, lengths, torch.arange(num_items, device=codes.device), 0
+        groups = None
         if self.looks_across_batch:
-            groups = batch["groups"] if self.needs_groups else torch.zeros_like(groups)
-            if world_size() > 1:
-                everyone = gather_with_gradient(codes.flatten(1)).reshape(-1, num_times, dim)
-                facts = gather_with_gradient(torch.stack((lengths, groups), dim=1).double()).long()
-                all_lengths, groups = facts.unbind(1)
-                offset = rank_offset(num_items)
+            groups = batch["groups"] if self.needs_groups else torch.zeros_like(lengths)
         draws = ItemRandom(0, 0, batch["draw"].tolist()).uniform("negatives", (num_times, self.num_negatives))
-        places, usable = draw_negatives(draws.to(codes.device), all_lengths, groups, num_times=num_times, offset=offset)
-        if self.negatives == "window" and num_times * self.num_steps <= self.num_negatives * dim:
-            losses, accuracies = predictive_nce_within(predictions, codes, times_drawn(places, usable), lengths)
-        else:
-            negatives = everyone.flatten(0, 1)[places]
-            losses, accuracies = predictive_nce(predictions, codes, negatives, lengths, usable)
-        by_step = {f"accuracy_{step}": share for step, share in enumerate(accuracies.detach(), 1)}
-        return {"loss": losses.mean(), **by_step}
+        return contrast(
+            predictions,
+            codes,
+            lengths=lengths,
+            groups=groups,
+            uniform=draws,
+            across_processes=self.looks_across_batch,
+        )
