@@ -9,6 +9,7 @@ from mmssl.models.cpc_encoder import CPCEncoder
 from mmssl.models.encoder import Encoder
 from mmssl.models.mel_resnet import MelResNet
 from mmssl.models.open_clip_encoder import OpenClip
+from mmssl.models.patch_grid import PatchGrid
 from mmssl.models.resnet import ResNet18
 from mmssl.models.small_resnet import SmallResNet
 from mmssl.models.spectral import MFCC, LogMel
@@ -26,6 +27,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "mel_resnet": MelResNet,
     "mfcc": MFCC,
     "open_clip": OpenClip,
+    "patch_grid": PatchGrid,
     "pixels": Pixels,
     "resnet18": ResNet18,
     "small_resnet": SmallResNet,

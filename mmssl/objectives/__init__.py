@@ -11,6 +11,7 @@ from mmssl.objectives.colorization import Colorization
 from mmssl.objectives.context_encoder import ContextEncoder
 from mmssl.objectives.contrastive_random_walk import ContrastiveRandomWalk
 from mmssl.objectives.cpc import CPC
+from mmssl.objectives.cpc_image import CPCImage
 from mmssl.objectives.denoising_autoencoder import DenoisingAutoencoder
 from mmssl.objectives.dense_contrastive import DenseContrastive
 from mmssl.objectives.dino import DINO
@@ -43,6 +44,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "context_encoder": ContextEncoder,
     "contrastive_random_walk": ContrastiveRandomWalk,
     "cpc": CPC,
+    "cpc_image": CPCImage,
     "denoising_autoencoder": DenoisingAutoencoder,
     "dense_contrastive": DenseContrastive,
     "dino": DINO,

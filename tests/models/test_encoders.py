@@ -33,6 +33,7 @@ SPECS = [
         "projection_dim": 4,
     },
     {"name": "open_clip", "config": SMALL_CLIP},
+    {"name": "patch_grid", "patch": {"name": "small_resnet", "width": 8, "norm": "group"}, "patch_size": 16},
     {"name": "pixels"},
     {"name": "resnet18"},
     {"name": "resnet18", "stride": 16, "input": "lightness"},

@@ -23,6 +23,11 @@ PAIR: dict[str, Any] = {
     "size": 32,
 }
 SOUND_ENCODER: dict[str, Any] = {"name": "cpc_encoder", "sample_rate": 8000, "code_dim": 16, "context_dim": 16}
+PATCH_GRID: dict[str, Any] = {
+    "name": "patch_grid",
+    "patch": {**ENCODER, "stride": 4, "norm": "group"},
+    "patch_size": 8,
+}
 AUDIO_VISUAL: dict[str, Any] = {
     "name": "audio_visual",
     "image": ENCODER,
@@ -42,6 +47,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "audio_visual_correspondence": AUDIO_VISUAL,
     "clip": PAIR,
     "cpc": SOUND_ENCODER,
+    "cpc_image": PATCH_GRID,
     "colorization": {**ENCODER, "input": "lightness"},
     "mae": {"name": "vit", "patch": 8, "dim": 32, "depth": 2, "num_heads": 2},
     "siglip": PAIR,
@@ -56,6 +62,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "byol": {"hidden_dim": 32, "projection_dim": 16},
     "context_encoder": {"critic_width": 8},
     "cpc": {"num_steps": 3, "num_negatives": 8},
+    "cpc_image": {"num_steps": 3, "num_negatives": 8, "context_dim": 16, "context_layers": 2},
     "dino": {"num_prototypes": 64, "hidden_dim": 32, "bottleneck_dim": 16},
     "jigsaw": {"hidden_dim": 64, "num_permutations": 30},
     "mae": {"decoder_dim": 32, "decoder_depth": 1, "decoder_heads": 2},
