@@ -27,7 +27,7 @@ class ImageTextProbe:
     Where the clips have labels, images are also classified by the names of these, without training: zero-shot.
 
     Args:
-        source: Up to 500 of its clips with captions, evenly spread, are looked at in their middle frame. Give clips that are
+        source: Up to 500 of its clips with captions, evenly spread, are looked at. Give clips that are
             not trained on, and not those that are reported.
 
     Raises:
@@ -77,8 +77,9 @@ class ImageTextProbe:
     def _images(self, encoder: ImageTextEncoder) -> Float[Tensor, "images dim"]:
         device = encoder.log_scale.device
         parts: list[Tensor] = []
-        for start in range(0, len(self._places), IMAGES_AT_ONCE):
-            clips = self._source.clips(self._places[start : start + IMAGES_AT_ONCE])
-            frames = encoder_input(clips[:, clips.shape[1] // 2].to(device))
-            parts.append(normalize(encoder(frames).float().cpu(), dim=1))
+        at_once = max(1, IMAGES_AT_ONCE // max(1, len(self._source.items[0].pts_seconds)))
+        for start in range(0, len(self._places), at_once):
+            clips = self._source.clips(self._places[start : start + at_once])
+            embedded = encoder.embed_frames(encoder_input(clips.to(device)))
+            parts.append(normalize(embedded.float().cpu(), dim=1))
         return torch.cat(parts)

@@ -41,6 +41,10 @@ class Encoder(nn.Module):
         """Feature maps of RGB images in 0..1; `h = ceil(height / stride)`, likewise `w`. Not normalised."""
         raise NotImplementedError
 
+    def over_frames(self, embeddings: Float[Tensor, "clips frames dim"]) -> Float[Tensor, "clips dim"]:
+        """A clip's embedding from those of its frames: their mean, unless the encoder knows better."""
+        return embeddings.mean(1)
+
     def check_fits(self, sample_rate: int | None) -> None:
         """Refuses clips that this encoder is not made for.
 

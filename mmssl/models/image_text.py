@@ -1,7 +1,7 @@
 """What an encoder of images and text is to the rest of the project."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,9 @@ class ImageTextEncoder(Encoder):
     framing: Framing
     """How an image becomes what the image tower was trained with."""
 
+    pool: nn.Module
+    """Makes one embedding of those of a clip's frames, see `time_pool`."""
+
     @property
     def log_scale(self) -> nn.Parameter:
         """Logarithm of what cosine similarities are multiplied with; learned."""
@@ -41,6 +44,15 @@ class ImageTextEncoder(Encoder):
         """`embed_tokens` of `tokenize`, on the encoder's device."""
         return self.embed_tokens(self.tokenize(texts).to(self.log_scale.device))
 
+    def over_frames(self, embeddings: Float[Tensor, "clips frames dim"]) -> Float[Tensor, "clips dim"]:
+        """See `Encoder`; by `pool`."""
+        pooled: Tensor = self.pool(embeddings)
+        return pooled
+
+    def embed_frames(self, frames: Float[Tensor, "clips frames 3 height width"]) -> Float[Tensor, "clips dim"]:
+        """Embeds clips, in the space of images and sentences; the embeddings are not normalised."""
+        return self.over_frames(each_frame(self, frames))
+
     @property
     def scale(self) -> float:
         """What cosine similarities are multiplied with before a softmax."""
@@ -52,6 +64,14 @@ class ImageTextEncoder(Encoder):
             return images
         mode = "bicubic" if self.framing.bicubic else "bilinear"
         return interpolate(images, self.framing.size, mode=mode, antialias=True).clamp(0, 1)
+
+
+def each_frame(
+    function: Callable[[Tensor], Tensor], frames: Float[Tensor, "clips frames ..."]
+) -> Float[Tensor, "clips frames ..."]:
+    """What a function of images makes of every frame of clips."""
+    found = function(frames.flatten(0, 1))
+    return found.reshape(*frames.shape[:2], *found.shape[1:])
 
 
 def new_log_scale(temperature: float = 0.07) -> nn.Parameter:

@@ -121,6 +121,8 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
 def copy_weights(reference: str, encoder: Encoder, *, what: str) -> None:
     """Gives an encoder the weights of another one of the same make.
 
+    What joins the frames of clips starts fresh where the other one has no weights for it.
+
     Args:
         reference: See `load_encoder`.
         encoder: Takes them over.
@@ -130,8 +132,9 @@ def copy_weights(reference: str, encoder: Encoder, *, what: str) -> None:
         ConfigError: If it is another network.
     """
     weights = load_encoder(reference).encoder.state_dict()
+    fresh = {name: value for name, value in encoder.state_dict().items() if name.startswith("pool.")}
     try:
-        encoder.load_state_dict(weights)
+        encoder.load_state_dict(fresh | weights)
     except RuntimeError as error:
         raise ConfigError(f"{what} is another network than {reference}") from error
 

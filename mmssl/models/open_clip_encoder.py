@@ -6,16 +6,18 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from mmssl.config import Spec, build
 from mmssl.errors import ConfigError
 from mmssl.functional.framing import Framing
 from mmssl.models.image_text import ImageTextEncoder
+from mmssl.models.time_pool import POOL_CHOICE
 
 CONFIG_FILE = "open_clip_config.json"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -34,6 +36,7 @@ class OpenClip(ImageTextEncoder):
         preprocess: How images are prepared: `mean`, `std`, `interpolation`, `resize_mode`, as in `preprocess_cfg` of such a
             file; CLIP's own where not given.
         tokenizer: Folder of the tokenizer's files, for models whose tokenizer comes from the Hugging Face hub.
+        pool: How the embeddings of a clip's frames become one, see `ImageTextTowers`.
 
     Raises:
         ConfigError: If open_clip has no such model, or it needs a package that is not installed.
@@ -46,6 +49,7 @@ class OpenClip(ImageTextEncoder):
         config: dict[str, Any] | None = None,
         preprocess: dict[str, Any] | None = None,
         tokenizer: str | None = None,
+        pool: Annotated[Spec | str, POOL_CHOICE] = "mean",
     ) -> None:
         super().__init__()
         if bool(model) == (config is not None):
@@ -69,6 +73,7 @@ class OpenClip(ImageTextEncoder):
         )
         self.input = "rgb"
         self.dim = int(self.config["embed_dim"])
+        self.pool = build(pool, POOL_CHOICE, dim=self.dim)
         self.register_buffer("mean", torch.tensor(prepared["mean"])[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(prepared["std"])[:, None, None], persistent=False)
         self.stride, self.feature_dim = self._map_facts()

@@ -12,6 +12,7 @@ from mmssl.files import atomic_folder
 from mmssl.models.loading import LoadedEncoder
 from mmssl.models.open_clip_encoder import CONFIG_FILE, RESIZE_MODES, OpenClip
 from mmssl.models.open_clip_weights import WEIGHT_FILES
+from mmssl.models.time_pool import MeanOverTime
 
 
 def export_open_clip(loaded: LoadedEncoder, folder: Path) -> None:
@@ -29,6 +30,11 @@ def export_open_clip(loaded: LoadedEncoder, folder: Path) -> None:
         raise CheckpointError(
             f"{loaded.reference}: is no network of open_clip, which has no place for it; only trainings with the encoder "
             "open_clip can be exported"
+        )
+    if not isinstance(encoder.pool, MeanOverTime):
+        raise CheckpointError(
+            f"{loaded.reference}: joins the frames of a clip by weights of its own, for which open_clip has no place; only "
+            "models with pool: mean can be exported"
         )
     if folder.exists() and not (folder / CONFIG_FILE).is_file() and any(folder.iterdir()):
         raise CheckpointError(f"{folder}: holds other files; name a folder that is new, empty or an earlier export")

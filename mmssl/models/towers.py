@@ -15,6 +15,7 @@ from mmssl.models.small_resnet import SmallResNet
 from mmssl.models.staged import Staged
 from mmssl.models.text import TEXT_CHOICE
 from mmssl.models.text_tower import TextTower
+from mmssl.models.time_pool import POOL_CHOICE
 from mmssl.models.timm_encoder import TimmEncoder
 from mmssl.models.vit import VisionTransformer
 
@@ -35,6 +36,7 @@ class ImageTextTowers(ImageTextEncoder):
         dropout: Share of the values before and in the projections that are dropped in training.
         standardize: Whether a BatchNorm without weights gives all values that enter a projection the same mean and spread, for
             towers that were made elsewhere and whose values differ in size.
+        pool: How the embeddings of a clip's frames become one: `mean`, or `transformer`, which sees which came when.
 
     Source:
         Radford et al. 2021, arXiv:2103.00020; towers that are trained elsewhere: Zhai et al. 2022, arXiv:2111.07991 (LiT).
@@ -50,6 +52,7 @@ class ImageTextTowers(ImageTextEncoder):
         size: int = 128,
         dropout: float = 0.0,
         standardize: bool = False,
+        pool: Annotated[Spec | str, POOL_CHOICE] = "mean",
     ) -> None:
         super().__init__()
         self.image: Encoder = build(image, IMAGE_CHOICE)
@@ -63,6 +66,7 @@ class ImageTextTowers(ImageTextEncoder):
         self.logit_scale = new_log_scale()
         self.framing = Framing((size, size))
         self.dim = projection_dim
+        self.pool = build(pool, POOL_CHOICE, dim=self.dim)
         self.input, self.stride, self.feature_dim = self.image.input, self.image.stride, self.image.feature_dim
 
     @property

@@ -1,4 +1,4 @@
-"""CLIP: an image and its caption attract each other, all other images and captions of the batch repel."""
+"""CLIP: an image or a clip and its caption attract each other, all other images and captions of the batch repel."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,14 +17,15 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.image_text import MAX_LOG_SCALE, ImageTextEncoder
 from mmssl.models.loading import copy_weights
 from mmssl.models.towers import ImageTextTowers
-from mmssl.objectives.locked_towers import ENTRIES, LockedTowers, Tower
+from mmssl.objectives.locked_towers import LockedTowers, Tower
 from mmssl.objectives.objective import Batch, FrozenPart, Objective, Output, kept_name
 
 
 class CLIP(Objective):
     """Tells which caption of the batch belongs to an image and which image to a caption; the scale is learned.
 
-    Captions that stand more than once in a batch are no negatives of each other's images.
+    Captions that stand more than once in a batch are no negatives of each other's images. With a view that gives `frames`, such
+    as `frames`, it is clips that captions are about; the encoder's `pool` makes an embedding of those of their frames.
 
     Args:
         encoder: Of images and text: `image_text` or `open_clip`.
@@ -98,7 +99,7 @@ class CLIP(Objective):
         return self.towers.tokenize(texts)
 
     def forward(self, batch: Batch) -> Output:
-        """The loss of `image` and `tokens`; `caption` holds the number of each caption."""
+        """The loss of `image` or `frames` and `tokens`; `caption` holds the number of each caption."""
         images, texts = self._embeddings(batch)
         captions = batch["caption"]
         all_captions = gather_with_gradient(captions[:, None])[:, 0]
@@ -112,15 +113,19 @@ class CLIP(Objective):
     def _embeddings(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """What both towers make of the batch, or what is left to do where a tower's features were kept."""
         found = []
-        sides: tuple[tuple[Tower, Callable[[Tensor], Tensor]], ...] = (
-            ("image", self.towers),
-            ("text", self.towers.embed_tokens),
-        )
-        for name, whole in sides:
-            entry = ENTRIES[name]
-            rows, rest = (batch[entry], whole) if entry in batch else (batch[kept_name(entry)], self._locked.rest(name))
-            found.append(in_micro_batches(rest, rows, size=self.micro_batch, module=self.encoder))
-        return found[0], found[1]
+        wholes: dict[str, Callable[[Tensor], Tensor]] = {
+            "image": self.towers,
+            "frames": self.towers.embed_frames,
+            "tokens": self.towers.embed_tokens,
+        }
+        for entry, whole in wholes.items():
+            rest, rows = whole, batch.get(entry)
+            if rows is None and kept_name(entry) in batch:
+                rest, rows = self._locked.rest(entry), batch[kept_name(entry)]
+            if rows is not None:
+                found.append(in_micro_batches(rest, rows, size=self.micro_batch, module=self.encoder))
+        images, texts = found
+        return images, texts
 
     def _loss(
         self,

@@ -7,14 +7,14 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from mmssl.errors import ConfigError
-from mmssl.models.image_text import ImageTextEncoder
+from mmssl.models.image_text import ImageTextEncoder, each_frame
 from mmssl.models.staged import Staged
 from mmssl.models.towers import ImageTextTowers
 from mmssl.objectives.objective import FrozenPart
 
 Tower = Literal["image", "text"]
-ENTRIES: dict[Tower, str] = {"image": "image", "text": "tokens"}
-"""Entry of a batch that a tower sees."""
+ENTRIES: dict[str, Tower] = {"image": "image", "frames": "image", "tokens": "text"}
+"""Entries of a batch, and the tower that sees each."""
 
 
 class LockedTowers:
@@ -65,12 +65,23 @@ class LockedTowers:
         if not isinstance(towers, ImageTextTowers):
             return {}
         found = {}
-        for name, part in self._locked.items():
-            found[ENTRIES[name]] = FrozenPart(part, _forward(towers, name, self._stages.get(name)), f"{towers.framing}")
+        for entry, name in ENTRIES.items():
+            if name in self._locked:
+                forward = _forward(towers, name, self._stages.get(name))
+                if entry == "frames":
+                    forward = partial(each_frame, forward)
+                found[entry] = FrozenPart(self._locked[name], forward, f"{towers.framing}")
         return found
 
-    def rest(self, name: Tower) -> Callable[[Tensor], Tensor]:
-        """What turns the features of a tower's locked part into embeddings of the encoder."""
+    def rest(self, entry: str) -> Callable[[Tensor], Tensor]:
+        """What turns what a tower's locked part made of an entry of a batch into embeddings of the encoder."""
+        one = self._rest_of_one(ENTRIES[entry])
+        if entry != "frames":
+            return one
+        return lambda states: self._encoder.over_frames(each_frame(one, states))
+
+    def _rest_of_one(self, name: Tower) -> Callable[[Tensor], Tensor]:
+        """The same for single images and sentences."""
         towers = self._encoder
         assert isinstance(towers, ImageTextTowers)
         tower = _tower(towers, name)

@@ -150,7 +150,7 @@ def embed_clips(
     Args:
         loaded: The encoder; it is put into evaluation mode.
         source: The clips; `epoch` 0 where it samples anew each epoch.
-        keep: How the frames' embeddings become one, see `over_time`.
+        keep: How the frames' embeddings become one, see `over_time`; `mean` is what the encoder takes for it.
         batch_size: Frames in one forward pass, > 0; a clip may be longer.
         device: Where the encoder runs.
 
@@ -174,7 +174,8 @@ def embed_clips(
             clips = source.clips(positions)
             frames = clips.flatten(0, 1)
             parts = [encoder(encoder_input(part.to(device))).float().cpu() for part in torch.split(frames, batch_size)]
-            embedded = over_time(torch.cat(parts).reshape(*clips.shape[:2], -1), keep=keep)
+            each = torch.cat(parts).reshape(*clips.shape[:2], -1)
+            embedded = encoder.over_frames(each.to(device)).cpu() if keep == "mean" else over_time(each, keep=keep)
             broken = torch.nonzero(~torch.isfinite(embedded).all(dim=1))
             if len(broken):
                 clip_id = items[start + int(broken[0])].id

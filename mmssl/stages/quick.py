@@ -248,5 +248,4 @@ def _embedding(loaded: LoadedEncoder, query: Path, *, num_frames: int, size: tup
     sampler = build("uniform", SAMPLER_CHOICE, num_frames=num_frames)
     (clip,) = decode_row(query, row, sampler=sampler, size=size, seed=0, epoch=0, item=0)
     with torch.inference_mode():
-        embeddings: torch.Tensor = loaded.encoder(encoder_input(clip.frames))
-    return embeddings.mean(0, keepdim=True)
+        return loaded.encoder.over_frames(loaded.encoder(encoder_input(clip.frames))[None])

@@ -81,12 +81,13 @@ class Batches:
         parts = frozen or {}
         text = partial(features_of_tokens, parts["tokens"]) if "tokens" in parts and text_view is None else None
         self._captions = Captions(source, tokenize, text, text_view) if tokenize is not None else None
-        num_views, kept = plan.settings.frozen_views, [entry for entry in parts if entry != "tokens"]
+        num_views = plan.settings.frozen_views
+        given = viewed(view, source, [0], seed=seed) if num_views else {}
+        kept = [entry for entry in parts if entry in given]
         if num_views and not kept:
             raise TrainingError("frozen_views keeps what a locked image tower makes of views, and none is locked")
         self._kept = {
-            kept_name(entry): KeptViews(parts[entry], entry, source, view, num_views=num_views)
-            for entry in (kept if num_views else ())
+            kept_name(entry): KeptViews(parts[entry], entry, source, view, num_views=num_views) for entry in kept
         }
         self._groups = _numbered([item.group for item in source.items]) if groups else None
 

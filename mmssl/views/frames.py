@@ -26,6 +26,7 @@ class FramesView:
             three near ones; takes the place of `num_frames` and `frame_step`. Source: Lai et al. 2020, arXiv:2002.07793,
             section 3.2 (MAST).
         scale: Smallest and largest area of the crop, as a share of the frame's.
+        ratio: Smallest and largest width / height of the crop; `[1, 1]` with a scale of `[1, 1]` is the whole of a square frame.
         flip_probability: Of a mirrored clip.
         reference_zoom: Each reference is cut from a box of its own, up to this factor larger or smaller than the target's,
             and
@@ -49,6 +50,7 @@ class FramesView:
         frame_step: int | tuple[int, int] = 1,
         references: list[int] | None = None,
         scale: tuple[float, float] = (0.3, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip_probability: float = 0.5,
         reference_zoom: float = 1.0,
         reference_shift: float = 0.0,
@@ -60,6 +62,7 @@ class FramesView:
         self.frame_step = frame_step
         self.references = references
         self.scale = scale
+        self.ratio = ratio
         self.flip_probability = flip_probability
         self.reference_zoom = reference_zoom
         self.reference_shift = reference_shift
@@ -88,7 +91,7 @@ class FramesView:
             )
         start = (random.uniform("start") * (available - span + 1)).long()
         positions = (start + span - 1)[:, None] - before_target
-        boxes = random_boxes(random, "crop", height=height, width=width, scale=self.scale)
+        boxes = random_boxes(random, "crop", height=height, width=width, scale=self.scale, ratio=self.ratio)
         flip = random.uniform("flip") < self.flip_probability
         frames = self._cut(clips, positions, boxes, flip, random)
         batch = {"frames": frames, "chance": random.uniform("chance", (frames.shape[1],))}

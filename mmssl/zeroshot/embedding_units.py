@@ -33,7 +33,7 @@ class Looking:
     """How images and videos are looked at.
 
     Args:
-        num_frames: Of a video, evenly spread; their normalised embeddings are averaged.
+        num_frames: Of a video, evenly spread; the model makes one embedding of theirs.
         segment_seconds: Length of the segments that a video is cut into; None for the whole of it as one.
         batch_size: Frames in one forward pass; changes nothing but time and memory.
         workers: Processes that decode; likewise.
@@ -128,7 +128,8 @@ class _Collected:
         self._encoder = encoder
         self._looking = looking
         self._rows: list[ManifestRow] = []
-        self._owners: list[int] = []
+        self._owners: list[tuple[int, int]] = []
+        """The row of each span, and its number of frames."""
         self._waiting: list[Tensor] = []
         self._embedded: list[Tensor] = []
 
@@ -140,24 +141,31 @@ class _Collected:
         """Adds the rows of a file."""
         each = len(pictures.frames) // len(pictures.spans)
         for span in pictures.spans:
-            self._owners += [len(self._rows)] * each
+            self._owners.append((len(self._rows), each))
             self._rows.append(row if span is None else replace(row, start=span[0], end=span[1]))
         self._waiting.append(pictures.frames)
         if sum(map(len, self._waiting)) >= self._looking.batch_size:
             self._embed()
 
     def finished(self) -> Embedded:
-        """The unit: the mean of each row's normalised frames, normalised."""
+        """The unit: for each row what the encoder makes of its frames' embeddings, normalised."""
         self._embed()
-        sums = torch.zeros(len(self._rows), self._encoder.dim)
-        if self._embedded:
-            sums.index_add_(0, torch.tensor(self._owners), torch.cat(self._embedded))
+        pooled = torch.zeros(len(self._rows), self._encoder.dim)
+        frames = torch.cat(self._embedded) if self._embedded else torch.zeros(0, self._encoder.dim)
+        counts = torch.tensor([count for _, count in self._owners])
+        owners = torch.tensor([owner for owner, _ in self._owners])
+        first = counts.cumsum(0) - counts
+        for count in sorted(set(counts.tolist())):
+            alike = counts == count
+            clips = frames[first[alike][:, None] + torch.arange(count)]
+            with torch.inference_mode():
+                pooled[owners[alike]] = self._encoder.over_frames(clips.to(self._looking.device)).float().cpu()
         rows = list(self._rows)
-        for place in (~torch.isfinite(sums).all(1)).nonzero()[:, 0].tolist():
+        for place in (~torch.isfinite(pooled).all(1)).nonzero()[:, 0].tolist():
             message = f"{rows[place].uri}: the model's embedding of it is not finite"
             rows[place] = _rejected(rows[place], "EmbeddingError", message)
-            sums[place] = 0
-        return Embedded(tuple(rows), normalize(sums, dim=1))
+            pooled[place] = 0
+        return Embedded(tuple(rows), normalize(pooled, dim=1))
 
     def _embed(self) -> None:
         if not self._waiting:
@@ -165,7 +173,7 @@ class _Collected:
         with torch.inference_mode():
             for part in torch.split(torch.cat(self._waiting), self._looking.batch_size):
                 found = self._encoder(part.to(self._looking.device).float().div(255))
-                self._embedded.append(normalize(found.float().cpu(), dim=1))
+                self._embedded.append(found.float().cpu())
         self._waiting = []
 
 

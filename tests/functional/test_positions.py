@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mmssl.functional.positions import sincos_positions
+from mmssl.functional.positions import sincos_moments, sincos_positions
 
 
 def test_matches_one_number_at_a_time() -> None:
@@ -25,3 +25,12 @@ def test_neighbours_are_alike_and_no_two_cells_the_same() -> None:
     assert torch.cdist(positions, positions)[~torch.eye(64, dtype=torch.bool)].min() > 0.1
     with pytest.raises(ValueError, match="multiple of 4"):
         sincos_positions(2, 2, 6)
+
+
+def test_moments_by_one_number_at_a_time() -> None:
+    positions = sincos_moments(torch.tensor([0.0, 0.5, 7.25]), 6)
+    for row, moment in zip(positions, (0.0, 0.5, 7.25), strict=True):
+        angles = [moment / 10_000 ** (place / 3) for place in range(3)]
+        assert row.tolist() == pytest.approx([*map(math.sin, angles), *map(math.cos, angles)], abs=1e-6)
+    with pytest.raises(ValueError, match="multiple of 2"):
+        sincos_moments(torch.zeros(1), 5)

@@ -77,6 +77,10 @@ def test_open_clip_gives_the_same_embeddings(spec: dict[str, Any], tmp_path: Pat
 def test_what_open_clip_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="only trainings with the encoder open_clip"):
         export_open_clip(load_encoder("lab"), tmp_path / "out")
+    over_time = {**PLAIN, "pool": {"name": "transformer", "width": 8, "depth": 1, "num_heads": 2}}
+    trained(over_time, tmp_path / "video")
+    with pytest.raises(CheckpointError, match="only models with pool: mean"):
+        export_open_clip(load_encoder(str(tmp_path / "video")), tmp_path / "out")
     (tmp_path / "thesis.txt").write_text("years of work")
     trained(PLAIN, tmp_path / "checkpoint")
     with pytest.raises(CheckpointError, match="holds other files"):

@@ -9,6 +9,7 @@ from mmssl.config import build
 from mmssl.functional.random import ItemRandom
 from mmssl.media.clip import Footage
 from mmssl.models import ENCODER_CHOICE
+from mmssl.models.time_pool import TransformerOverTime
 from mmssl.objectives import OBJECTIVE_CHOICE
 from mmssl.objectives.objective import Batch, Objective
 from mmssl.views import VIEW_CHOICE
@@ -22,6 +23,7 @@ PAIR: dict[str, Any] = {
     "projection_dim": 16,
     "size": 32,
 }
+CLIP_PAIR: dict[str, Any] = {**PAIR, "pool": {"name": "transformer", "width": 16, "depth": 1, "num_heads": 2}}
 SOUND_ENCODER: dict[str, Any] = {"name": "cpc_encoder", "sample_rate": 8000, "code_dim": 16, "context_dim": 16}
 PATCH_GRID: dict[str, Any] = {
     "name": "patch_grid",
@@ -46,15 +48,20 @@ ENCODERS: dict[str, dict[str, Any]] = {
     },
     "audio_visual_correspondence": AUDIO_VISUAL,
     "clip": PAIR,
+    "clip of video": CLIP_PAIR,
     "cpc": SOUND_ENCODER,
     "cpc_image": PATCH_GRID,
     "colorization": {**ENCODER, "input": "lightness"},
     "mae": {"name": "vit", "patch": 8, "dim": 32, "depth": 2, "num_heads": 2},
     "siglip": PAIR,
+    "siglip of video": CLIP_PAIR,
     "split_brain": {"name": "split_brain", "half": ENCODER},
     "video_colorization": {**ENCODER, "input": "lightness"},
 }
 """Of objectives that cannot train the usual one."""
+
+FURTHER: dict[str, str] = {"clip of video": "clip", "siglip of video": "siglip"}
+"""Further ways to use an objective, and which."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "audio_clusters": {"num_clusters": 4, "num_bands": 8, "sample_rate": 8000, "prepare_items": 4},
@@ -114,13 +121,15 @@ def make_objective(name: str, *, seed: int = 0) -> Objective:
     """An objective in the state that it starts from."""
     torch.manual_seed(seed)
     encoder = build(ENCODERS.get(name, ENCODER), ENCODER_CHOICE)
-    objective: Objective = build({"name": name, **SETTINGS.get(name, {})}, OBJECTIVE_CHOICE, encoder=encoder)
+    spec = {"name": FURTHER.get(name, name), **SETTINGS.get(name, {})}
+    objective: Objective = build(spec, OBJECTIVE_CHOICE, encoder=encoder)
     return objective
 
 
 def make_view(objective: Objective) -> View:
-    """The objective's own view, of 32 pixels."""
-    spec = objective.default_view
+    """The objective's own view, of 32 pixels; frames for an encoder that sees which came when."""
+    of_clips = isinstance(getattr(objective.encoder, "pool", None), TransformerOverTime)
+    spec = {"name": "frames", "num_frames": 3, "frame_step": 2} if of_clips else objective.default_view
     size = {"size": 32} if objective.encoder.sample_rate is None else {}
     view: View = build({**spec, **size, **VIEW_SETTINGS.get(spec["name"], {})}, VIEW_CHOICE)
     return view

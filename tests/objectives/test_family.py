@@ -12,13 +12,14 @@ from mmssl.objectives import OBJECTIVES
 from mmssl.objectives.objective import Batch, Objective
 from mmssl.training.loop import joined, train
 from mmssl.training.settings import TrainSettings
-from tests.objectives.family import ENCODER, make_batch, make_objective, make_view
+from tests.objectives.family import ENCODER, FURTHER, make_batch, make_objective, make_view
 from tests.training.test_loss_curves import MovingBlocks
 from tests.training.tiny import TinyClips
 
 BATCHNORM = ("running_mean", "running_var", "num_batches_tracked")
 
-every_objective = pytest.mark.parametrize("name", sorted(OBJECTIVES))
+EVERY = sorted([*OBJECTIVES, *FURTHER])
+every_objective = pytest.mark.parametrize("name", EVERY)
 
 
 def objective_and_batch(name: str, *, num_clips: int = 4) -> tuple[Objective, Batch]:
@@ -42,7 +43,7 @@ def gradients(objective: Objective) -> dict[str, Tensor]:
     return {name: value.grad for name, value in objective.named_parameters() if value.grad is not None}
 
 
-@every_objective
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_says_where_it_comes_from(name: str) -> None:
     assert any(kind in OBJECTIVES[name].source for kind in ("arXiv:", "doi:"))
 
@@ -161,7 +162,7 @@ def gradients_on_rank(rank: int, ranks: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = distributed.FileStore(f"{folder}/store", ranks)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=ranks)
-    for name in sorted(OBJECTIVES):
+    for name in EVERY:
         objective, batch = objective_and_batch(name)
         freeze_batchnorm(objective)
         output = objective(part_of(batch, rank, ranks))
@@ -178,7 +179,7 @@ def gradients_on_rank(rank: int, ranks: int, folder: str) -> None:
 
 def test_two_processes_give_the_gradient_and_the_state_of_one(tmp_path: Path) -> None:
     multiprocessing.start_processes(gradients_on_rank, args=(2, str(tmp_path)), nprocs=2, start_method="fork")
-    for name in sorted(OBJECTIVES):
+    for name in EVERY:
         objective, batch = objective_and_batch(name)
         freeze_batchnorm(objective)
         output = objective(batch)

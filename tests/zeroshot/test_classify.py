@@ -205,6 +205,25 @@ def test_an_interrupted_run_goes_on_with_the_unit_it_stopped_at(made: Path, monk
     assert left == {"found.jsonl", "found.scores.json"}, "what the run kept for itself is gone"
 
 
+def test_videos_are_pooled_as_the_model_pools_them(tmp_path: Path) -> None:
+    """A model that looks at the end of a video alone; images and videos share a unit, and batches cut through videos."""
+
+    class Last(torch.nn.Module):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            return frames[:, -1]
+
+    film(tmp_path / "film.mp4", ["blue", "blue", "green"])
+    film(tmp_path / "other.mp4", ["green", "gray", "red"])
+    paint(tmp_path / "image.png", "yellow")
+    loaded = color_words()
+    loaded.encoder.pool = Last()
+    out = tmp_path / "out" / "found.jsonl"
+    looking = Looking(num_frames=3, batch_size=2)
+    classify([str(tmp_path)], CLASSES, TEMPLATES, loaded, [out], looking=looking, cache=tmp_path / "cache")
+    answers = {name: row["answer"] for name, row in rows_of(out).items()}
+    assert answers == {"film.mp4": "green", "image.png": "yellow", "other.mp4": "red"}
+
+
 def test_segments_and_none_of_these(made: Path, tmp_path: Path) -> None:
     """Twenty grays, which are none of two classes, leave no gray picture with an answer."""
     for number in range(20):

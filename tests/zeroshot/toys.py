@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmssl.functional.framing import Framing
 from mmssl.models.image_text import ImageTextEncoder
 from mmssl.models.loading import EncoderCard, LoadedEncoder
+from mmssl.models.time_pool import MeanOverTime
 
 COLORS = {
     "red": (1.0, 0.0, 0.0),
@@ -27,6 +28,7 @@ class ColorWords(ImageTextEncoder):
         super().__init__()
         self.dim, self.feature_dim, self.stride, self.input = 4, 4, 8, "rgb"
         self.framing = Framing((8, 8))
+        self.pool = MeanOverTime(self.dim)
         self.learned = nn.Parameter(torch.tensor(scale).log())
         self.num_texts = self.num_images = 0
 
