@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mmssl.data.manifest import Manifest
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -28,18 +27,22 @@ def score_columns(
     table = subject.embeddings(over_time)
     if not columns:
         return score(table)
-    if subject.manifest is None:
-        raise EvaluationError(
-            f"labels {list(columns)} are columns of a manifest; give `manifest: FILE` beside the clips"
-        )
     rows: list[ReportRow] = []
     for column in columns:
-        labelled = replace(table, labels=_labels(table, subject.manifest, column))
+        labelled = replace(table, labels=column_values(table, subject, column))
         rows += [replace(row, metric=f"{column} {row.metric}") for row in score(labelled)]
     return rows
 
 
-def _labels(table: EmbeddingTable, manifest: Manifest, column: str) -> tuple[str | None, ...]:
+def column_values(table: EmbeddingTable, subject: Subject, column: str) -> tuple[str | None, ...]:
+    """What each clip's row of the manifest says in a further column.
+
+    Raises:
+        EvaluationError: If there is no manifest, or it lacks a clip's row or the column.
+    """
+    manifest = subject.manifest
+    if manifest is None:
+        raise EvaluationError(f"{column!r} is a column of a manifest; give `manifest: FILE` beside the clips")
     found = {row.id: row.extra.get(column) for row in manifest.rows}
     missing = [row_id for row_id in table.row_ids if row_id not in found]
     if missing:

@@ -1,6 +1,7 @@
 """Retrieval by nearest embedding: whether clips of a clip's own class come first."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,6 +9,8 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from mmssl.errors import EvaluationError
+from mmssl.evaluation.columns import column_values
 from mmssl.evaluation.gallery import GalleryTask, gallery_task
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -23,6 +26,7 @@ def retrieval(
     gallery_split: str = "train",
     query_split: str = "test",
     exclude_same_group: bool = True,
+    across: str | None = None,
 ) -> list[ReportRow]:
     """Ranks the gallery by cosine similarity to each query; what shares the query's label is right.
 
@@ -33,13 +37,16 @@ def retrieval(
         query_split: Split that is scored.
         exclude_same_group: Where the data has one split, whether clips of the query's own group are left out of the ranking;
             else only itself is.
+        across: Further column of the manifest; what has the query's own value there is left out of the ranking, such as pictures
+            of one artist where another's are looked for. For one split, by the same name as gallery and as queries.
 
     Returns:
         mAP over the whole ranking and R@k, the share of queries with something right among the first k; then what a
         random ranking gives.
 
     Raises:
-        EvaluationError: If labels or splits are missing, there is nothing to compare with, or a group is in both splits.
+        EvaluationError: If labels or splits are missing, there is nothing to compare with, or a group is in both splits; or if
+            two splits are to be compared across a column, or the manifest lacks it.
 
     Source:
         R@k: Jegou, Douze and Schmid 2011, "Product quantization for nearest neighbor search", in the form of Oh Song et
@@ -48,11 +55,18 @@ def retrieval(
     if not ks or min(ks) < 1:
         raise ValueError(f"ks must hold at least one number, each at least 1, got {ks}")
     table = subject.embeddings()
+    if across is not None:
+        if gallery_split != query_split:
+            raise EvaluationError(
+                f"across: {across} compares clips of one split; set gallery_split and query_split to the same name"
+            )
+        values = column_values(table, subject, across)
+        table = replace(table, groups=tuple("" if value is None else value for value in values))
     task = gallery_task(
         table,
         gallery_split=gallery_split,
         query_split=query_split,
-        exclude_same_group=exclude_same_group,
+        exclude_same_group=exclude_same_group or across is not None,
         evaluation="retrieval",
     )
     embeddings = torch.from_numpy(np.array(table.embeddings)).to(subject.device)
@@ -62,6 +76,8 @@ def retrieval(
         f"label; a query without anything right to find counts 0",
         "a clip's embedding is the mean of its frames'",
     ]
+    if across is not None:
+        parts.append(f"groups are what has the same {across}")
     if task.num_without_own_class:
         parts.append(f"{task.num_without_own_class} queries have nothing right to find")
     if task.num_unlabeled:

@@ -1,11 +1,13 @@
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.retrieval import average_precision, random_average_precision, random_recall, retrieval
 from mmssl.retrieval.embeddings import EmbeddingTable
@@ -66,6 +68,34 @@ def test_query_without_its_class_counts_zero() -> None:
     rows = retrieval(subject_of(table))
     assert scores(rows) == {"mAP": 0.5, "R@1": 0.5, "R@5": 0.5, "R@10": 0.5}
     assert "1 queries have nothing right to find" in rows[0].protocol
+
+
+def test_across_a_column_by_loops() -> None:
+    """Two artists draw the same things; each likes a color of his own, which is what is nearest but is not looked at."""
+    things = np.arange(12) % 6
+    artists = tuple("ab"[place // 6] for place in range(12))
+    noise = np.random.default_rng(1).normal(scale=0.6, size=(12, 6))
+    style = 4.0 * np.array([[artist == "a", artist == "b"] for artist in artists])
+    embeddings = np.concatenate([np.eye(6)[things] + noise, style], axis=1)
+    table = table_of(embeddings, labels=tuple(f"thing{thing}" for thing in things), splits=("test",) * 12)
+    rows = [
+        ManifestRow(row_id, "a.png", "image", extra={"artist": artist})
+        for row_id, artist in zip(table.row_ids, artists, strict=True)
+    ]
+    subject = subject_of(table, manifest=Manifest(Path("m.jsonl"), tuple(rows)))
+    found = retrieval(subject, gallery_split="test", query_split="test", across="artist")
+    wanted = by_loops(replace(table, groups=artists), leave_one_out=True)
+    assert scores(found) == pytest.approx(wanted)
+    assert 1 / 6 < wanted["R@1"] < 1
+    assert scores(found, "chance")["R@1"] == pytest.approx(1 / 6)
+    assert "groups are what has the same artist" in found[0].protocol
+    assert wanted["R@1"] != scores(retrieval(subject))["R@1"]
+    with pytest.raises(EvaluationError, match="clips of one split"):
+        retrieval(subject, across="artist")
+    with pytest.raises(EvaluationError, match="no column 'painter'"):
+        retrieval(subject, gallery_split="test", query_split="test", across="painter")
+    with pytest.raises(EvaluationError, match="is a column of a manifest"):
+        retrieval(subject_of(table), gallery_split="test", query_split="test", across="artist")
 
 
 def test_what_cannot_be_scored_is_refused() -> None:
