@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from mmssl.models.word_pieces import WordPieces
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 POOLING_FILE = "1_Pooling/config.json"
+SENTENCES_AT_ONCE = 16
 
 
 class Bert(TextTower):
@@ -120,23 +121,32 @@ class Bert(TextTower):
     def lower(self, inputs: Int[Tensor, "texts length"], *, stages: int) -> Float[Tensor, "texts length dim"]:
         """See `Staged`; where a sentence has ended, states are 0."""
         seen = inputs != self._vocabulary().pad
-        ended, longest = ~seen, int(seen.sum(1).max())
-        states = self.dropout(self.norm(self.words(inputs[:, :longest]) + self.positions[:longest]))
-        for block in self.blocks[: stages - 1]:
-            states = block(states, src_key_padding_mask=ended[:, :longest])
-        states = states.masked_fill(ended[:, :longest, None], 0.0)
-        return pad(states, (0, 0, 0, inputs.shape[1] - longest))
+        states = self.dropout(self.norm(self.words(inputs) + self.positions[: inputs.shape[1]]))
+        return self._through(self.blocks[: stages - 1], states, seen).masked_fill(~seen[:, :, None], 0.0)
 
     def upper(self, states: Float[Tensor, "texts length dim"], *, stages: int) -> Float[Tensor, "texts dim"]:
         """See `Staged`."""
         seen = (states != 0).any(2)
-        longest = int(seen.sum(1).max())
-        states, seen = states[:, :longest], seen[:, :longest]
-        for block in self.blocks[stages - 1 :]:
-            states = block(states, src_key_padding_mask=~seen)
+        states = self._through(self.blocks[stages - 1 :], states, seen)
         if self.pooling == "first":
             return normalize(states[:, 0], dim=1)
         return normalize((states * seen[:, :, None]).sum(1), dim=1)
+
+    def _through(
+        self, blocks: nn.ModuleList, states: Float[Tensor, "texts length dim"], seen: Bool[Tensor, "texts length"]
+    ) -> Float[Tensor, "texts length dim"]:
+        """States after some blocks, a few sentences of like length at a time, so that little is computed beyond their ends."""
+        if not blocks:
+            return states
+        order = seen.sum(1).argsort(stable=True)
+        parts = []
+        for some in torch.split(order, SENTENCES_AT_ONCE):
+            longest = int(seen[some].sum(1).max())
+            part, ended = states[some, :longest], ~seen[some, :longest]
+            for block in blocks:
+                part = block(part, src_key_padding_mask=ended)
+            parts.append(pad(part, (0, 0, 0, states.shape[1] - longest)))
+        return torch.cat(parts)[order.argsort()]
 
     def read(self, folder: Path) -> None:
         """Takes over weights and vocabulary of a folder of sentence-transformers or Hugging Face.

@@ -34,6 +34,7 @@ class ImageTextTowers(ImageTextEncoder):
         hidden_dim: Length of a hidden layer before it, on both sides; none where 0.
         size: Side of the square that images are brought to before they are embedded.
         dropout: Share of the values before and in the projections that are dropped in training.
+        text_dropout: The same on the text's side; `dropout` where not given.
         standardize: Whether a BatchNorm without weights gives all values that enter a projection the same mean and spread, for
             towers that were made elsewhere and whose values differ in size.
         pool: How the embeddings of a clip's frames become one: `mean`, or `transformer`, which sees which came when.
@@ -51,6 +52,7 @@ class ImageTextTowers(ImageTextEncoder):
         hidden_dim: int = 0,
         size: int = 128,
         dropout: float = 0.0,
+        text_dropout: float | None = None,
         standardize: bool = False,
         pool: Annotated[Spec | str, POOL_CHOICE] = "mean",
     ) -> None:
@@ -59,9 +61,9 @@ class ImageTextTowers(ImageTextEncoder):
         self.text: TextTower = build(text, TEXT_CHOICE)
         self.image_projection, self.text_projection = (
             _projection(
-                tower.dim, hidden_dim=hidden_dim, out_dim=projection_dim, dropout=dropout, standardize=standardize
+                tower.dim, hidden_dim=hidden_dim, out_dim=projection_dim, dropout=share, standardize=standardize
             )
-            for tower in (self.image, self.text)
+            for tower, share in ((self.image, dropout), (self.text, dropout if text_dropout is None else text_dropout))
         )
         self.logit_scale = new_log_scale()
         self.framing = Framing((size, size))

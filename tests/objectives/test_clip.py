@@ -12,6 +12,7 @@ from mmssl.errors import ConfigError
 from mmssl.models import ENCODER_CHOICE
 from mmssl.models.image_text import MAX_LOG_SCALE
 from mmssl.models.loading import copy_weights, load_encoder, save_encoder
+from mmssl.models.towers import ImageTextTowers
 from mmssl.objectives import OBJECTIVE_CHOICE
 from mmssl.objectives.clip import CLIP
 from mmssl.objectives.objective import Batch
@@ -132,6 +133,15 @@ def test_what_enters_projections_may_be_given_the_same_spread() -> None:
     embeddings = encoder.image_projection[0](torch.randn(64, 32) * torch.arange(1, 33) + 5)  # type: ignore[index]
     assert_close(embeddings.std(0, correction=0), torch.ones(32), atol=1e-3, rtol=0)
     assert not list(encoder.image_projection[0].parameters())  # type: ignore[index]
+
+
+def test_sides_may_drop_different_shares() -> None:
+    for settings, wanted in (({}, [0.5, 0.5]), ({"text_dropout": 0.2}, [0.5, 0.2]), ({"text_dropout": 0.0}, [0.5])):
+        encoder = build({**ENCODER, "dropout": 0.5, **settings}, ENCODER_CHOICE)
+        assert isinstance(encoder, ImageTextTowers)
+        sides = (encoder.image_projection, encoder.text_projection)
+        found = [each.p for side in sides for each in side.modules() if isinstance(each, torch.nn.Dropout)]
+        assert found == wanted
 
 
 def test_an_encoder_without_text_is_refused() -> None:
