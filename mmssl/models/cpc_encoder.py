@@ -68,7 +68,8 @@ class CPCEncoder(AudioEncoder):
         context_dim: Of the network over the codes; a multiple of 4 for a transformer.
         context: Kind of network over the codes: recurrent, or a causal transformer.
         num_layers: Of that network.
-        embed: What features and embeddings are made of: the `context`, or the `codes` themselves.
+        embed: What features and embeddings are made of: the `context`, the `codes` themselves, or `all` layers side by side,
+            the spectrum too where there is one. Contexts say what is spoken, codes and spectrum also by whom.
         pool: See `AudioEncoder`.
 
     Raises:
@@ -88,7 +89,7 @@ class CPCEncoder(AudioEncoder):
         context_dim: int = 256,
         context: Literal["gru", "lstm", "transformer"] = "gru",
         num_layers: int = 1,
-        embed: Literal["context", "codes"] = "context",
+        embed: Literal["context", "codes", "all"] = "context",
         pool: Pool = "mean_std",
     ) -> None:
         if sample_rate <= 0 or (sample_rate % RATE_UNIT and front == "sound"):
@@ -96,7 +97,11 @@ class CPCEncoder(AudioEncoder):
                 f"sample_rate is {sample_rate}; codes of 10 ms need a multiple of {RATE_UNIT} Hz: resample, for example to 16000"
             )
         super().__init__(
-            feature_dim=context_dim if embed == "context" else code_dim,
+            feature_dim={
+                "context": context_dim,
+                "codes": code_dim,
+                "all": code_dim + context_dim + (NUM_MELS if front == "log_mel" else 0),
+            }[embed],
             stride=sample_rate // 100,
             sample_rate=sample_rate,
             pool=pool,
@@ -115,10 +120,13 @@ class CPCEncoder(AudioEncoder):
 
     def codes(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch times code_dim"]:
         """A code each 10 ms, `ceil(samples / stride)` of them."""
-        filled = functional.pad(sound, (0, -sound.shape[2] % self.stride))
-        seen = _at_one_loudness(filled) if self.log_mel is None else self.log_mel.leveled(filled)
-        codes: Tensor = self.convolutions(seen.transpose(1, 2))
+        codes: Tensor = self.convolutions(self._seen(sound).transpose(1, 2))
         return codes
+
+    def _seen(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch channels cells"]:
+        """What the convolutions are given."""
+        filled = functional.pad(sound, (0, -sound.shape[2] % self.stride))
+        return _at_one_loudness(filled) if self.log_mel is None else self.log_mel.leveled(filled)
 
     def contexts(self, codes: Float[Tensor, "batch times code_dim"]) -> Float[Tensor, "batch times context_dim"]:
         """What has been heard up to each code, that one included."""
@@ -127,9 +135,15 @@ class CPCEncoder(AudioEncoder):
         return contexts
 
     def features(self, sound: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch feature_dim cells"]:
-        """Contexts or codes; see `AudioEncoder`."""
+        """What `embed` says; see `AudioEncoder`."""
         codes = self.codes(sound)
-        return (self.contexts(codes) if self.embed == "context" else codes).transpose(1, 2)
+        if self.embed == "codes":
+            return codes.transpose(1, 2)
+        contexts = self.contexts(codes)
+        if self.embed == "context":
+            return contexts.transpose(1, 2)
+        spectrum = [self._seen(sound).transpose(1, 2)] if self.log_mel is not None else []
+        return torch.cat((*spectrum, codes, contexts), dim=2).transpose(1, 2)
 
 
 def _over_sound(sample_rate: int, code_dim: int) -> nn.Sequential:

@@ -21,7 +21,7 @@ from mmssl.models import ENCODER_CHOICE, ENCODERS
 from mmssl.models.encoder import Encoder
 from mmssl.models.half_size import HalfSize
 from mmssl.models.open_clip_weights import OpenClipReference, load_open_clip
-from mmssl.models.references import DEFAULT, DEFAULT_IS, HALF, SHIPPED, WEIGHTLESS, parse_named, parse_sum
+from mmssl.models.references import DEFAULT, DEFAULT_IS, HALF, SHIPPED, WEIGHTLESS, parse_folder, parse_named, parse_sum
 from mmssl.models.timm_encoder import load_timm_encoder
 from mmssl.models.weighted_sum import WeightedSum
 
@@ -84,8 +84,9 @@ def load_encoder(reference: str, *, seed: int = 0) -> LoadedEncoder:
         reference: A checkpoint folder, or the folder of a training stage that holds one; `lab`, `pixels`, `mfcc` or
             `log_mel`; `timm:NAME` or `timm:NAME@FILE`; `open_clip:MODEL:TAG`, `open_clip:MODEL:FILE` or
             `open_clip:FOLDER`; `random:` and one of these, or a name in ENCODERS, for its architecture with fresh weights.
-            Settings follow a name after a colon: `lab:stride=16`, `mfcc:sample_rate=8000`,
-            `timm:resnet50:output_stride=8@FILE`. `half:` before a reference shows that encoder the image at half its
+            Settings follow a name or a folder after a colon: `lab:stride=16`, `mfcc:sample_rate=8000`,
+            `timm:resnet50:output_stride=8@FILE`, `runs/cpc/cpc:embed=all`; those of a folder leave its weights as they are.
+            `half:` before a reference shows that encoder the image at half its
             size, see `HalfSize`. `sum:0.7*lab+0.3*timm:NAME` adds up the similarities of several; see
             `WeightedSum`. `shipped` is what this package was trained to and carries along, `default` what
             `mmssl propagate` uses, see `DEFAULT_IS`.
@@ -193,7 +194,8 @@ def _read_card(folder: Path) -> EncoderCard:
 
 
 def _load_folder(reference: str) -> LoadedEncoder:
-    folder = _folder(reference)
+    of, settings = parse_folder(reference)
+    folder = _folder(of)
     card = _read_card(folder)
     path = folder / WEIGHTS_FILE
     weights = _read_weights(path)
@@ -201,15 +203,18 @@ def _load_folder(reference: str) -> LoadedEncoder:
         raise CheckpointError(
             f"{path}: the weights are not those that {CARD_FILE} was written for; copy the folder again"
         )
+    spec = card.spec | settings
     with torch.random.fork_rng(devices=[]):
-        encoder = _build(card.spec, reference)
+        encoder = _build(spec, reference)
     try:
         encoder.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(
-            f"{path}: the weights do not fit {card.spec} as this version {__version__} builds it; "
+            f"{path}: the weights do not fit {spec} as this version {__version__} builds it; "
             f"they were written by version {card.version}"
         ) from error
+    if settings:
+        return _loaded(encoder, spec, reference, card.facts)
     return LoadedEncoder(encoder.eval(), reference, card.digest, card)
 
 
@@ -229,7 +234,7 @@ def _load_fresh(reference: str, seed: int) -> LoadedEncoder:
         torch.manual_seed(seed)
         encoder = _build(spec, reference)
     if not of.startswith("open_clip:") and parse_named(of, (*WEIGHTLESS, *TRAINED)) is None:
-        kept = _read_weights(_folder(of) / WEIGHTS_FILE)
+        kept = _read_weights(_folder(parse_folder(of)[0]) / WEIGHTS_FILE)
         encoder.load_state_dict({name: kept[name] for name in kept if name.endswith("_extra_state")}, strict=False)
     return _loaded(encoder, spec, reference, {"weights": "random", "seed": seed})
 
@@ -261,7 +266,8 @@ def _spec_of(reference: str) -> Spec:
             raise CheckpointError(f"random:{reference}: {'; '.join(str(error).splitlines())}") from error
     named = parse_named(reference, (*WEIGHTLESS, *TRAINED))
     if named is None:
-        return read_card(reference).spec
+        folder, settings = parse_folder(reference)
+        return read_card(folder).spec | settings
     if named.spec["name"] in WEIGHTLESS:
         raise CheckpointError(f"random:{reference}: {named.spec['name']} has no weights that could be random")
     return named.spec

@@ -59,6 +59,18 @@ def parse_named(reference: str, names: tuple[str, ...]) -> NamedEncoder | None:
     return None
 
 
+def parse_folder(reference: str) -> tuple[str, dict[str, Any]]:
+    """Takes `FOLDER[:SETTINGS]` apart: a checkpoint, and what to build its encoder with instead of what it was built with.
+
+    Raises:
+        CheckpointError: If settings are not written so.
+    """
+    folder, colon, settings = reference.rpartition(":")
+    if not colon or "=" not in settings or "/" in settings:
+        return reference, {}
+    return folder, _settings(settings, reference)
+
+
 def parse_sum(reference: str) -> list[tuple[float, str]]:
     """Takes `sum:WEIGHT*REFERENCE+WEIGHT*REFERENCE` apart.
 

@@ -60,6 +60,6 @@ class RunContext:
         """A reference as the recipe named it: `random:/runs/demo/tracker` is `random:tracker`."""
         for name, folder in self.folders.items():
             before, found, after = reference.partition(str(folder))
-            if found and not after:
-                return f"{before}{name}"
+            if found and after[:1] in ("", ":"):
+                return f"{before}{name}{after}"
         return reference

@@ -3,8 +3,9 @@
     python -m tests.benchmarks.unheard_groups pipelines/audio/fsdd.yaml --manifest data/fsdd/speakers.jsonl \\
         --clips clips --train cpc --evaluate left_out --out runs/unheard seed=0
 
-runs the recipe up to the evaluation once a group of the manifest and writes the mean of their rows to `OUT/rows.jsonl`. What is
-behind the options are settings `stage.key=value` of the recipe. Baselines, which learn nothing, are those of the recipe itself.
+runs the recipe up to the evaluation for each group of the manifest and writes the means of their rows to `OUT/rows.jsonl`; a
+group whose rows are there is not run again. Settings `stage.key=value` are those of the recipe. Baselines, which learn nothing,
+are those that the recipe gives by itself.
 """
 
 import argparse
@@ -29,11 +30,12 @@ def scores_without(group: str, given: argparse.Namespace) -> list[ReportRow]:
         f"embed.encoders=[${given.train}]",
         *given.settings,
     ]
-    folder = given.out / group
-    done = folder / given.evaluate / ROWS
+    done: Path = given.out / f"{group}.jsonl"
     if not done.exists():
+        folder = given.out / "run"
         run_recipe(given.recipe, settings, out=folder, until=given.evaluate, workers=1)
-    return [row for row in read_rows(done) if not row.baseline]
+        write_rows(done, [row for row in read_rows(folder / given.evaluate / ROWS) if not row.baseline])
+    return read_rows(done)
 
 
 def pooled(rows: dict[str, list[ReportRow]]) -> list[ReportRow]:

@@ -19,6 +19,7 @@ SPECS = [
     {"name": "cpc_encoder", "sample_rate": 8000, "context": "lstm", "num_layers": 2, **SMALL},
     {"name": "cpc_encoder", "sample_rate": 48000, "embed": "codes", "pool": "mean", **SMALL},
     {"name": "cpc_encoder", "sample_rate": 22050, "front": "log_mel", **SMALL},
+    {"name": "cpc_encoder", "sample_rate": 8000, "front": "log_mel", "embed": "all", **SMALL},
     {"name": "cpc_encoder", "context": "transformer", "num_layers": 2, "code_dim": 8, "context_dim": 8},
     {"name": "mel_resnet", "width": 4},
     {"name": "mfcc"},
@@ -101,3 +102,14 @@ def test_convolutions_with_channels_last_are_those_with_channels_first(channels:
     wanted = functional.conv1d(padded, layer.weight, stride=stride).transpose(1, 2)
     assert wanted.shape == (2, 4, 6)
     assert_close(layer(cells), wanted)
+
+
+def test_all_layers_side_by_side() -> None:
+    torch.manual_seed(0)
+    encoder = CPCEncoder(sample_rate=8000, front="log_mel", embed="all", **SMALL)  # type: ignore[arg-type]
+    assert encoder.log_mel is not None
+    sound = torch.randn(2, 1, 1650)
+    spectrum, codes, contexts = encoder.features(sound).split([40, 8, 6], dim=1)
+    assert_close(spectrum[:, :, :20], encoder.log_mel.leveled(sound)[:, :, :20], atol=1e-2, rtol=1e-2)
+    assert_close(codes.transpose(1, 2), encoder.codes(sound))
+    assert_close(contexts.transpose(1, 2), encoder.contexts(encoder.codes(sound)))

@@ -39,6 +39,23 @@ def test_what_is_saved_is_loaded(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["checkpoint"]
 
 
+def test_settings_of_a_checkpoint_that_leave_its_weights_as_they_are(folder: Path) -> None:
+    plain, fine = load_encoder(str(folder)), load_encoder(f"{folder}:stride=4")
+    assert (fine.encoder.stride, plain.encoder.stride) == (4, 8)
+    assert fine.card.spec == SPEC | {"stride": 4}
+    assert fine.card.facts == {"num_steps": 7}
+    assert fine.digest != plain.digest
+    for (_, mine), (_, wanted) in zip(
+        fine.encoder.state_dict().items(), plain.encoder.state_dict().items(), strict=True
+    ):
+        assert torch.equal(mine, wanted)
+    assert load_encoder(f"random:{folder}:stride=4").encoder.stride == 4
+    with pytest.raises(CheckpointError, match="the weights do not fit"):
+        load_encoder(f"{folder}:width=8")
+    with pytest.raises(CheckpointError, match="strid"):
+        load_encoder(f"{folder}:strid=8")
+
+
 def test_loading_draws_no_global_random_numbers(folder: Path) -> None:
     before = torch.get_rng_state()
     load_encoder(str(folder))

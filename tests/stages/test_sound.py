@@ -117,7 +117,7 @@ def test_from_recordings_to_a_report(tmp_path: Path) -> None:
             "stage": "evaluate",
             "clips": "$clips",
             "embeddings": "$embed",
-            "encoders": ["$cpc"],
+            "encoders": ["$cpc", "$cpc:embed=all"],
             "evaluation": {"name": "left_out", "per_class": [1], "l2s": [0.1]},
         },
     }
@@ -125,7 +125,8 @@ def test_from_recordings_to_a_report(tmp_path: Path) -> None:
     assert "Accuracy by steps of 10 ms ahead" in report.read_text()
     assert list((tmp_path / "run" / "index" / "neighbors").glob("*.jpg"))
     rows = read_rows(tmp_path / "run" / "left_out" / "rows.jsonl")
-    encoders = ["cpc", "mfcc:sample_rate=8000", "log_mel:sample_rate=8000", "random:cpc", "chance"]
+    trained = ["cpc", "cpc:embed=all", "random:cpc", "random:cpc:embed=all"]
+    encoders = [*trained, "mfcc:sample_rate=8000", "log_mel:sample_rate=8000", "chance"]
     assert sorted({row.encoder for row in rows}) == sorted(encoders)
     assert {row.encoder: row.value for row in rows if row.metric == "top1"}["mfcc:sample_rate=8000"] == 1.0
 
