@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch.nn.functional import normalize
 
 from mmssl.errors import EvaluationError
+from mmssl.evaluation.columns import column_values
 from mmssl.evaluation.labeled import shuffled
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -20,7 +21,13 @@ PCA_BEFORE_TSNE = 50
 
 
 def projection(
-    subject: Subject, *, split: str = "test", max_clips: int = 2000, perplexity: float = 30.0, tsne: bool = True
+    subject: Subject,
+    *,
+    split: str = "test",
+    label: str | None = None,
+    max_clips: int = 2000,
+    perplexity: float = 30.0,
+    tsne: bool = True,
 ) -> list[ReportRow]:
     """Draws normalised embeddings in the plane: by PCA, and by t-SNE from the first 50 directions of PCA.
 
@@ -29,6 +36,7 @@ def projection(
     Args:
         subject: Its clips, or a table of its embeddings; its `out` gets the pictures.
         split: Split to draw; where the data has one split, that one.
+        label: Column of the manifest that gives the colors, such as who speaks; the rows' label where not given.
         max_clips: Of more clips, so many are drawn, chosen by the seed.
         perplexity: Of t-SNE: about how many neighbours a clip has.
         tsne: Whether to draw t-SNE too.
@@ -37,7 +45,7 @@ def projection(
         The share of the variance that the plane of PCA shows.
 
     Raises:
-        EvaluationError: If the split has fewer than three clips.
+        EvaluationError: If the split has fewer than three clips, or the manifest has no such column.
 
     Source:
         van der Maaten and Hinton 2008, "Visualizing data using t-SNE", in scikit-learn's version.
@@ -51,7 +59,8 @@ def projection(
     order = shuffled([table.ids[place] for place in places], seed=subject.seed, purpose="projection")
     drawn = places[order[:max_clips]]
     points = normalize(torch.from_numpy(np.array(table.embeddings[drawn])), dim=1)
-    labels = np.array([table.labels[place] or "no label" for place in drawn])
+    known = table.labels if label is None else column_values(table, subject, label)
+    labels = np.array([known[place] or "no label" for place in drawn])
     plane, share = principal_components(points)
     if subject.out is not None:
         title = f"{subject.name or subject.encoder.reference}, {len(drawn)} clips of {chosen}"

@@ -1,5 +1,6 @@
 """Pictures of embeddings and of attention."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.attention import attention, attention_grid, relative_entropy
 from mmssl.evaluation.projection import projection
@@ -55,6 +57,27 @@ def test_both_pictures_are_drawn_and_the_same_each_time(tmp_path: Path) -> None:
     for name in ("pca.png", "tsne.png"):
         assert min(read_image(files[0] / name).shape[1:]) > 300
         assert (files[0] / name).read_bytes() == (files[1] / name).read_bytes()
+
+
+def test_a_column_of_the_manifest_gives_the_colors(tmp_path: Path) -> None:
+    table = noisy_table(60)
+    rows = [
+        ManifestRow(row_id, "a.wav", "audio", extra={"speaker": "ab"[place // 3 % 2]})
+        for place, row_id in enumerate(table.row_ids)
+    ]
+    manifest = Manifest(Path("m.jsonl"), tuple(rows))
+    subject = subject_of(table, manifest=manifest, out=tmp_path / "column")
+    projection(subject, label="speaker", tsne=False)
+    same = replace(table, labels=tuple(str(row.extra["speaker"]) for row in rows))
+    projection(subject_of(same, out=tmp_path / "label"), tsne=False)
+    pictures = [(tmp_path / name / "pca.png").read_bytes() for name in ("column", "label")]
+    assert pictures[0] == pictures[1]
+    projection(subject_of(table, out=tmp_path / "own"), tsne=False)
+    assert (tmp_path / "own" / "pca.png").read_bytes() != pictures[0]
+    with pytest.raises(EvaluationError, match="no column 'who'"):
+        projection(subject, label="who")
+    with pytest.raises(EvaluationError, match="give `manifest: FILE`"):
+        projection(subject_of(table), label="speaker")
 
 
 def test_nothing_is_drawn_where_nobody_wants_it() -> None:
