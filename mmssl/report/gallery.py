@@ -19,7 +19,7 @@ class GalleryItem:
         answer: The class it is shown under.
         probability: Of the best class, 0 to 1.
         best: The best classes and their probabilities, best first.
-        moment: Such as `5.0 to 10.0 s`; empty for an image or a whole video.
+        moment: The part of a video, such as `5.0 to 10.0 s`; empty for an image.
         label: The right class, where it is known.
         is_right: Whether the answer is that; None where it is not known.
         picture: JPEG; empty where it could not be made.

@@ -10,12 +10,15 @@ from torch import Tensor
 from mmssl.data.manifest import ManifestRow
 from mmssl.errors import DecodeError
 from mmssl.functional.framing import Framing, framed
+from mmssl.functional.picture_grid import picture_grid
 from mmssl.functional.random import ItemRandom
 from mmssl.media.image import encode_jpeg, read_image
 from mmssl.media.sampling import Uniform, sample_clips
 from mmssl.media.video import open_video
 
 THUMBNAIL_PIXELS = 160
+THUMBNAIL_FRAMES, THUMBNAIL_COLUMNS = 4, 2
+"""Of a video."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +84,29 @@ def segments(first: float, last: float, length: float | None) -> list[tuple[floa
 
 
 def thumbnail(row: ManifestRow) -> bytes:
-    """A small JPEG of an image, or of the middle frame of a video or a segment.
+    """A small JPEG of an image; of a video or a segment, four frames of it in the order of time, line by line.
 
     Raises:
         MediaError: If the file is missing or damaged.
     """
     path = Path(row.uri)
     if row.media_type == "image":
-        image = read_image(path, at_least=(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    else:
-        with open_video(path) as video:
-            sampler = Uniform(num_frames=1, past_end="repeat_last")
-            end = video.end_seconds if row.end is None else row.end
-            (chosen,) = sample_clips(
-                sampler, video.pts_seconds, start_seconds=row.start, end_seconds=end, random=ItemRandom(0, 0, [0])
-            )
-            image = video.frames(chosen)[0]
-    scale = max(image.shape[1:]) / THUMBNAIL_PIXELS
-    size = (max(1, round(image.shape[1] / scale)), max(1, round(image.shape[2] / scale)))
-    return encode_jpeg(framed(image[None], Framing(size, mode="squash", bicubic=False))[0], quality=80)
+        return encode_jpeg(_small(read_image(path, at_least=(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))[None])[0], quality=80)
+    with open_video(path) as video:
+        sampler = Uniform(num_frames=THUMBNAIL_FRAMES, past_end="repeat_last")
+        end = video.end_seconds if row.end is None else row.end
+        (chosen,) = sample_clips(
+            sampler, video.pts_seconds, start_seconds=row.start, end_seconds=end, random=ItemRandom(0, 0, [0])
+        )
+        frames = _small(video.frames(chosen)).float().div(255)
+    grid = picture_grid(torch.split(frames, THUMBNAIL_COLUMNS))
+    return encode_jpeg(grid.mul(255).round().to(torch.uint8), quality=80)
+
+
+def _small(
+    images: UInt8[Tensor, "frames 3 height width"],
+) -> UInt8[Tensor, "frames 3 new_height new_width"]:
+    """Images whose longer side is that of a thumbnail."""
+    scale = max(images.shape[2:]) / THUMBNAIL_PIXELS
+    size = (max(1, round(images.shape[2] / scale)), max(1, round(images.shape[3] / scale)))
+    return framed(images, Framing(size, mode="squash", bicubic=False))

@@ -1,5 +1,6 @@
-"""Decoding a large JPEG at a reduced scale hardly changes what the image tower sees of it."""
+"""Decoding a large JPEG at a reduced scale hardly changes what the image tower sees of it; thumbnails of videos."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
+from mmssl.data.manifest import ManifestRow
 from mmssl.functional.framing import Framing, framed
+from mmssl.media.encode import VideoWriter
 from mmssl.media.image import read_image
 from mmssl.models.open_clip_encoder import OpenClip
+from mmssl.zeroshot.pictures import thumbnail
 
 CONFIG = {
     "embed_dim": 32,
@@ -50,3 +54,19 @@ def test_the_embedding_moves_by_less_than_a_hundredth(tmp_path: Path, size: tupl
     moved = (found[0] - found[1]).norm(dim=1)
     assert moved.max() < 1e-2
     assert (found[0][1:] - found[0][:1]).norm(dim=1).min() > 3 * moved.max()
+
+
+def test_the_thumbnail_of_a_video_shows_four_frames_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with VideoWriter(path, fps=10, size=(48, 64)) as writer:
+        for shade in np.repeat([20, 90, 160, 230], 10):
+            writer.write(torch.full((3, 48, 64), int(shade), dtype=torch.uint8))
+
+    def shades(start: float | None, end: float | None) -> list[int]:
+        row = ManifestRow(id="film", uri=str(path), media_type="video", start=start, end=end)
+        picture = np.asarray(Image.open(io.BytesIO(thumbnail(row))).convert("L"))
+        assert picture.shape == (2 * 120 + 5, 2 * 160 + 5)
+        return [int(picture[line, column]) for line in (60, 185) for column in (80, 245)]
+
+    assert shades(None, None) == pytest.approx([20, 90, 160, 230], abs=4)
+    assert shades(2.0, 4.0) == pytest.approx([160, 160, 230, 230], abs=4)
