@@ -34,7 +34,14 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes for decoding; chang
 
 def embed(
     encoder: Encoder,
-    manifest: ManifestFile,
+    manifest: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MANIFEST",
+            help="JSONL or Parquet; or a `.txt` with a sentence a line, for an encoder that knows text.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for clips and embeddings.")],
     num_frames: NumFrames = None,
     size: Size = 128,
@@ -51,8 +58,12 @@ def embed(
 
     - `mmssl embed runs/cpc/cpc recordings.jsonl -o found/ --seconds 2`
     """
-    from mmssl.stages.quick import ClipForm, embed_manifest
+    from mmssl.stages.quick_embed import ClipForm, embed_manifest, embed_sentences
 
+    if manifest.suffix == ".txt":
+        embed_sentences(encoder, manifest, out)
+        print(out)
+        return
     form = ClipForm(num_frames=num_frames, size=size, seconds=seconds, sampler=sampler)
     embed_manifest(encoder, manifest, out, form=form, workers=workers)
     print(out)
@@ -75,21 +86,32 @@ def index(
         ),
     ] = 0.95,
     recall_at: Annotated[int, typer.Option(min=1, help="Neighbors that this is measured on.")] = 10,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="What `mmssl embed` wrote of queries of the kind that will be looked up, such as sentences for images.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make an index of embeddings, with a page of nearest neighbours; print the page's path.
 
     An index that is not exact is tuned: rows that it does not hold yet are looked up in it, and the least effort is kept that
     finds the share of their true neighbors that `--target-recall` asks for. What is reached on further such rows stands in the
     page and, with the curve of recall over time, in `recall.json` beside the index; where the target cannot be met, both say so.
+    With `--queries`, these are looked up in the place of held-out rows, half of them to tune and half to measure.
 
     Examples:
     - `mmssl index found/`
 
     - `mmssl index found/ --kind hnsw --target-recall 0.99`
+
+    - `mmssl embed runs/clip/pairs sentences.txt -o asked/ && mmssl index found/ --kind hnsw --queries asked/`
     """
     from mmssl.stages.quick import index_folder
 
-    print(index_folder(folder, kind=kind, target_recall=target_recall, recall_at=recall_at))
+    print(index_folder(folder, queries=queries, kind=kind, target_recall=target_recall, recall_at=recall_at))
 
 
 def search(
@@ -130,7 +152,12 @@ def search(
 
 
 def duplicates(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `mmssl embed` wrote.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="A folder of images and videos, or what `mmssl embed` wrote.", show_default=False
+        ),
+    ],
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -140,20 +167,33 @@ def duplicates(
             show_default=False,
         ),
     ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="For a folder of files, in place of `default`.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="For a folder of files: where results go, in place of the cache.", show_default=False
+        ),
+    ] = None,
+    workers: Workers = 2,
 ) -> None:
     """Find what is there twice: files with the same bytes, and clips that show nearly the same; print the tables and the page.
 
     The threshold is what 95 % of copies of the data's own clips reach, made smaller, trimmed, darker and of less contrast; and
     not below what, by the spread of random pairs, only one clip in a hundred reaches with a different one. In the tables, `kind`
     is `first` for the first of a group, `exact` where the bytes of its file are those of `copy_of`, and `near` else. Clips of one
-    video are not compared with each other.
+    video are not compared with each other. Files of a folder are embedded first, which is kept: another time only what has
+    changed is done again.
 
-    Example:
+    Examples:
+    - `mmssl duplicates photos/`
+
     - `mmssl embed default photos.jsonl -o found/ --num-frames 1 && mmssl duplicates found/`
     """
     from mmssl.stages.quick import find_duplicates
 
-    report, tables = find_duplicates(folder, threshold=threshold)
+    report, tables = find_duplicates(folder, threshold=threshold, encoder=encoder, out=out, workers=workers)
     for file in (*tables, report):
         print(file)
 
@@ -187,7 +227,8 @@ def evaluate(
 
     - `mmssl evaluate lab davis.jsonl --evaluation propagation preset=dino --json`
     """
-    from mmssl.stages.quick import ClipForm, evaluate_manifest
+    from mmssl.stages.quick import evaluate_manifest
+    from mmssl.stages.quick_embed import ClipForm
 
     rows = evaluate_manifest(
         encoder,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -52,13 +52,14 @@ class Tuning:
         kind: Of `INDEX_KINDS`.
         target: Recall that is asked for.
         k: Neighbors that it is measured on.
-        num_chosen_on: Held-out queries that the effort is chosen on.
-        num_measured_on: Other held-out queries, which `recall` is measured on.
+        num_chosen_on: Queries that the effort is chosen on.
+        num_measured_on: Other queries, which `recall` is measured on.
         curve: Recall and time of each effort that was tried.
         place: Of the chosen one on the curve.
         recall: On the other queries: the share of each query's k true neighbors that are among the k found, its mean.
         exact_milliseconds: Of one query compared with every embedding.
         build_seconds: Of training and adding.
+        whose: What the queries are, such as `held-out`.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Tuning:
     recall: float
     exact_milliseconds: float
     build_seconds: float
+    whose: str = "held-out"
 
     @property
     def met(self) -> bool:
@@ -86,7 +88,7 @@ class Tuning:
         """What was reached, as a sentence, and what to do where it is too little."""
         settings = ", ".join(f"{name} {value}" for name, value in self.chosen.effort.items())
         said = (
-            f"{self.kind} with {settings}: recall@{self.k} {self.recall:.3f} on {self.num_measured_on} held-out queries, "
+            f"{self.kind} with {settings}: recall@{self.k} {self.recall:.3f} on {self.num_measured_on} {self.whose} queries, "
             f"{self.chosen.milliseconds:.2f} ms a query; exact search takes {self.exact_milliseconds:.2f} ms"
         )
         if self.met:
@@ -100,25 +102,34 @@ class Tuning:
 
 
 def tuned_index(
-    table: EmbeddingTable, *, kind: str = AUTO, target: float = 0.95, k: int = 10, seed: int = 0
+    table: EmbeddingTable,
+    *,
+    kind: str = AUTO,
+    target: float = 0.95,
+    k: int = 10,
+    seed: int = 0,
+    queries: EmbeddingTable | None = None,
 ) -> tuple[Index, Tuning | None]:
     """An index of all embeddings of a table, with the least effort that reaches a recall.
 
     Some rows, drawn at random, are held out while the index is built, and looked up in it. On half of them the least effort is
-    chosen whose recall is above the target by two standard errors; on the other half it is measured. Then they are added.
+    chosen whose recall is above the target by two standard errors; on the other half it is measured. Then they are added. Where
+    queries are given, these are looked up in their place, half to choose by and half to measure on.
 
     Args:
         table: Embeddings with their ids; those of the index come in another order.
         kind: Of `INDEX_KINDS`; `auto` goes by the number of embeddings.
         target: Share of the k true neighbors that are to be among the k found.
         k: Neighbors.
-        seed: Of the held-out rows.
+        seed: Of the held-out rows, or of the order of the queries.
+        queries: What the index will be asked, such as sentences for an index of images; by the table's encoder.
 
     Returns:
         The index, and how it was tuned; None for an exact one, which needs no tuning.
 
     Raises:
-        RetrievalError: If there is no such kind, the embeddings are too few for it, or the target is out of range.
+        RetrievalError: If there is no such kind, the embeddings or queries are too few for it, the target is out of range, or the
+            queries are of another encoder.
     """
     chosen_kind = kind_for(len(table)) if kind == AUTO else kind
     if not 0 < target < 1 or k < 1:
@@ -132,9 +143,14 @@ def tuned_index(
         encoder=table.encoder,
         encoder_digest=table.encoder_digest,
     )
-    num_held = min(MAX_QUERIES, len(table) // 5)
-    if num_held < 2 or len(table) - num_held < k:
-        raise RetrievalError(f"{len(table)} embeddings are too few to tune an index by recall@{k}; use flat")
+    if queries is not None:
+        index.expect_encoder(queries.encoder_digest)
+    num_held = 0 if queries is not None else min(MAX_QUERIES, len(table) // 5)
+    asked = num_held if queries is None else min(MAX_QUERIES, len(queries))
+    if asked < 2 or len(table) - num_held < k:
+        raise RetrievalError(
+            f"{len(table)} embeddings and {asked} queries are too few to tune an index by recall@{k}; use flat"
+        )
     order = np.random.default_rng(seed).permutation(len(table))
     held, kept = np.sort(order[:num_held]), np.sort(order[num_held:])
     began = time.perf_counter()
@@ -142,11 +158,11 @@ def tuned_index(
     _add(index, table, kept)
     build_seconds = time.perf_counter() - began
     rows = unit_rows(table.embeddings[kept])
-    queries = unit_rows(table.embeddings[held])
-    queries = queries[np.random.default_rng([seed, 1]).permutation(num_held)]
-    tuning = _tuned(index, rows, queries, target=target, k=k, build_seconds=build_seconds)
+    asked_rows = table.embeddings[held] if queries is None else queries.embeddings
+    shuffled = np.random.default_rng([seed, 1]).permutation(len(asked_rows))[:asked]
+    tuning = _tuned(index, rows, unit_rows(asked_rows[shuffled]), target=target, k=k, build_seconds=build_seconds)
     _add(index, table, held)
-    return index, tuning
+    return index, tuning if queries is None else replace(tuning, whose="given")
 
 
 def true_neighbors(

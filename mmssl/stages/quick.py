@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,63 +23,17 @@ from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.retrieval.index import RECORD, Index
 from mmssl.stages import STAGES
 from mmssl.stages.graph import complete_settings, read_graph
+from mmssl.stages.quick_embed import CLIP_FORM, ClipForm, embed_files
 from mmssl.stages.run import RUN_FILE, read_run, run
 from mmssl.zeroshot.class_embeddings import image_text_encoder
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClipForm:
-    """What clips are like where no recipe says it; the encoder decides between pictures and sound, and the sound's rate.
-
-    Args:
-        num_frames: Frames of each clip, or windows of sound; 8 and 1 where not given.
-        size: Side of pictures in pixels.
-        seconds: Length of a window of sound.
-        sampler: Name of a sampler.
-    """
-
-    num_frames: int | None = None
-    size: int = 128
-    seconds: float = 1.28
-    sampler: str = "uniform"
-
-    def decoding(self, manifest: Path, sample_rate: int | None) -> dict[str, Any]:
-        """A decode stage for encoders of pictures, or of sound of some hertz."""
-        sound = {"sample_rate": sample_rate, "window_seconds": self.seconds}
-        return {
-            "stage": "decode",
-            "manifest": str(manifest.resolve()),
-            "num_frames": self.num_frames or (8 if sample_rate is None else 1),
-            "sampler": self.sampler,
-            **({"size": self.size} if sample_rate is None else {"sound": sound}),
-        }
-
-
-CLIP_FORM = ClipForm()
-
-
-def embed_manifest(encoder: str, manifest: Path, out: Path, *, form: ClipForm = CLIP_FORM, workers: int = 2) -> None:
-    """Decodes a manifest's clips and embeds them, as a run in `out` with the stages `clips` and `embed`.
-
-    Args:
-        encoder: Reference.
-        manifest: JSONL or Parquet.
-        out: The run's folder; interrupted, the same call goes on there.
-        form: Of the clips.
-        workers: Processes for decoding.
-    """
-    stages = {
-        "clips": form.decoding(manifest, load_encoder(encoder).encoder.sample_rate),
-        "embed": {"clips": "$clips", "encoders": [encoder]},
-    }
-    run(Recipe({"name": "embed", "stages": stages}), out=out, workers=workers)
-
-
-def index_folder(folder: Path, **settings: Any) -> Path:
+def index_folder(folder: Path, *, queries: Path | None = None, **settings: Any) -> Path:
     """Adds an index to what `embed_manifest` made; gives the path of the report.
 
     Args:
         folder: Of a run.
+        queries: What `embed_manifest` or `embed_sentences` made of queries to tune the index by.
         settings: Of the index stage, in place of those that it has.
 
     Raises:
@@ -88,20 +41,39 @@ def index_folder(folder: Path, **settings: Any) -> Path:
     """
     values, embedded = _embedded_run(folder)
     entry = {"embeddings": f"${embedded}", "clips": values["stages"][embedded]["clips"]}
+    if queries is not None:
+        place = queries / _embedded_run(queries)[1] if (queries / RUN_FILE).is_file() else queries
+        settings["queries"] = str(place.resolve())
     values["stages"].setdefault("index", entry).update(settings)
     return run(Recipe(values), out=folder)
 
 
-def find_duplicates(folder: Path, *, threshold: float | None = None) -> tuple[Path, list[Path]]:
+def find_duplicates(
+    folder: Path,
+    *,
+    threshold: float | None = None,
+    encoder: str | None = None,
+    out: Path | None = None,
+    workers: int = 2,
+) -> tuple[Path, list[Path]]:
     """Adds groups of duplicates to what `embed_manifest` made; gives the path of the report, and those of the tables.
 
     Args:
-        folder: Of a run.
+        folder: Of a run; or of images and videos, which are embedded first.
         threshold: Cosine similarity; calibrated on the data where None.
+        encoder: Reference, for a folder of files; `default` where None.
+        out: Of the run, for a folder of files; in the user's cache where None.
+        workers: Processes for decoding.
 
     Raises:
-        StageError: If the folder holds no run with embeddings.
+        StageError: If the folder holds a run without embeddings, or a run and an encoder or `out` are given.
+        ManifestError: If it holds no image and no video.
     """
+    if (folder / RUN_FILE).is_file():
+        if encoder is not None or out is not None:
+            raise StageError(f"{folder}: is a run, which has its encoder and its place; leave encoder and out away")
+    else:
+        folder = embed_files(folder, encoder or "default", out, workers=workers)
     values, embedded = _embedded_run(folder)
     stage = values["stages"][embedded]
     entry = {"embeddings": f"${embedded}", "clips": stage["clips"], "encoders": stage["encoders"]}

@@ -1,6 +1,7 @@
 """Indexes that are not exact reach the recall that is asked for, on queries they were not tuned on, or say that they do not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,28 @@ def test_the_least_effort_is_chosen(tmp_path: Path) -> None:
     assert low.chosen.effort["nprobe"] < high.chosen.effort["nprobe"]
     assert all(point.recall_low < 0.99 for point in high.curve[: high.place])
     assert json.loads(json.dumps(low.to_json()))["met"] is True
+
+
+def test_queries_of_another_kind_take_more_effort_and_are_measured_by_half() -> None:
+    """Queries far from all rows, as sentences are from images: their neighbors lie in many cells."""
+    made = table()
+    names = tuple(f"query{number}" for number in range(600))
+    far = np.random.default_rng(5).normal(size=(600, DIM)).astype(np.float32)
+    asked = replace(made.subset(range(600)), ids=names, embeddings=far)
+    index, tuning = tuned_index(made, kind="ivf", target=0.9, queries=asked)
+    held = tuned_index(made, kind="ivf", target=0.9)[1]
+    assert tuning is not None
+    assert held is not None
+    assert tuning.chosen.effort["nprobe"] > held.chosen.effort["nprobe"]
+    assert (tuning.num_chosen_on, tuning.num_measured_on) == (300, 300)
+    assert index.ids == list(made.ids)
+    new = np.random.default_rng(6).normal(size=(300, DIM)).astype(np.float32)
+    assert slow_recall(index, made, new, 10) > 0.87
+    assert "300 given queries" in tuning.in_words()
+    with pytest.raises(RetrievalError, match="embed both with one encoder"):
+        tuned_index(made, kind="ivf", queries=replace(asked, encoder_digest="other"))
+    with pytest.raises(RetrievalError, match="1 queries are too few"):
+        tuned_index(made, kind="ivf", queries=asked.subset([0]))
 
 
 def test_a_target_that_cannot_be_met_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

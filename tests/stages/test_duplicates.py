@@ -11,9 +11,11 @@ from PIL import Image
 
 from mmssl.data.building import build_manifest
 from mmssl.data.edited_clips import EDITS
+from mmssl.errors import ManifestError, StageError
 from mmssl.retrieval.duplicates import calibration, groups_of, near_pairs
 from mmssl.retrieval.embeddings import EmbeddingTable
-from mmssl.stages.quick import ClipForm, embed_manifest, find_duplicates
+from mmssl.stages.quick import find_duplicates
+from mmssl.stages.quick_embed import ClipForm, embed_manifest
 
 
 def photo(seed: int) -> Image.Image:
@@ -60,6 +62,38 @@ def test_planted_copies_are_found(folder: Path) -> None:
 def test_a_threshold_may_be_given(folder: Path) -> None:
     _, tables = find_duplicates(folder, threshold=1.0)
     assert [json.loads(line)["kind"] for line in tables[1].read_text().splitlines()] == ["first", "exact"]
+
+
+def test_a_folder_of_files_is_embedded_first_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(12):
+        photo(number).save(photos / f"{number:02}.png")
+    shutil.copy(photos / "03.png", photos / "again.png")
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("no picture either")
+    report, tables = find_duplicates(photos, encoder="pixels", workers=1)
+    assert report.is_relative_to(tmp_path / "cache")
+    rows = [json.loads(line) for line in tables[1].read_text().splitlines()]
+    assert [(Path(row["path"]).name, row["kind"]) for row in rows] == [("03.png", "first"), ("again.png", "exact")]
+    assert sorted(path.name for path in photos.iterdir())[-3:] == ["again.png", "broken.jpg", "notes.txt"]
+    capsys.readouterr()
+    find_duplicates(photos, encoder="pixels", workers=1)
+    assert "clips: current" in capsys.readouterr().err
+    shutil.copy(photos / "05.png", photos / "05 again.png")
+    _, tables = find_duplicates(photos, encoder="pixels", out=tmp_path / "out", workers=1)
+    assert len(tables[1].read_text().splitlines()) == 4
+    assert tables[1].is_relative_to(tmp_path / "out")
+    with pytest.raises(StageError, match="leave encoder and out away"):
+        find_duplicates(tmp_path / "out", encoder="pixels")
+    with pytest.raises(ManifestError, match="no such folder"):
+        find_duplicates(tmp_path / "missing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ManifestError, match="holds no media file"):
+        find_duplicates(tmp_path / "empty")
 
 
 def table(rows: np.ndarray, row_ids: tuple[str, ...]) -> EmbeddingTable:

@@ -15,7 +15,8 @@ from mmssl.errors import StageError
 from mmssl.evaluation.evaluate import read_rows
 from mmssl.report.section import read_section
 from mmssl.stages.clips import of_splits, opened_clips
-from mmssl.stages.quick import ClipForm, embed_manifest, evaluate_manifest, index_folder, search_folder
+from mmssl.stages.quick import evaluate_manifest, index_folder, search_folder
+from mmssl.stages.quick_embed import ClipForm, embed_manifest
 from mmssl.stages.run import run
 
 RATE = 8000
