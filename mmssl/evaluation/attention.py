@@ -76,7 +76,8 @@ def attention(
             num_items=len(images),
             protocol=f"Entropy of the class token's attention over the {maps.shape[2] * maps.shape[3]} cells of the last "
             f"block, mean over {maps.shape[1]} heads and {len(images)} images, as a share of even attention's; a picture, "
-            f"not a measure of quality.",
+            f"not a measure of quality. Drawn are, in a row, an image, the mean over heads and the first "
+            f"{min(max_heads, maps.shape[1])} heads, brightest where attention is highest.",
             is_score=False,
         )
     ]

@@ -1,5 +1,6 @@
 """Pictures of embeddings in the plane, by PCA and t-SNE, in the colors of their labels."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from mmssl.files import atomic_file
 from mmssl.functional.projection import principal_components
 
 MAX_NAMED_CLASSES = 20
+TITLE_LETTERS = 64
+"""Letters of a line of a title; names of encoders may be paths."""
 PCA_BEFORE_TSNE = 50
 """Directions that t-SNE starts from."""
 
@@ -98,7 +101,8 @@ def draw_points(
         color = colors(number / max(len(names) - 1, 1) if len(names) > MAX_NAMED_CLASSES else number)
         x, y = points[labels == name].T
         axes.scatter(x, y, s=7, linewidths=0, alpha=0.75, color=color, label=str(name))
-    axes.set_title(title, fontsize=10)
+    lines = (line for part in title.splitlines() for line in textwrap.wrap(part, TITLE_LETTERS))
+    axes.set_title("\n".join(lines), fontsize=10)
     axes.set_xticks([])
     axes.set_yticks([])
     if len(names) <= MAX_NAMED_CLASSES:

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.attention import attention, attention_grid, relative_entropy
-from mmssl.evaluation.projection import projection
+from mmssl.evaluation.projection import draw_points, projection
 from mmssl.evaluation.subject import Subject
 from mmssl.functional.projection import principal_components
 from mmssl.media.image import read_image
@@ -30,6 +30,17 @@ def vit() -> TimmEncoder:
     encoder = TimmEncoder(model=VIT)
     encoder.model.blocks = encoder.model.blocks[:2]
     return encoder.eval()
+
+
+def test_a_long_title_stays_in_the_picture(tmp_path: Path) -> None:
+    title = f"timm:NAME@{'folder/' * 20}weights.safetensors, 100 clips of test\nt-SNE, perplexity 30"
+    draw_points(
+        tmp_path / "plane.png", np.random.default_rng(0).normal(size=(9, 2)), np.array(list("abc") * 3), title=title
+    )
+    picture = read_image(tmp_path / "plane.png")
+    assert (picture[:, :60].min() < 100).item()
+    assert (picture[:, :60, :4].min() == 255).item()
+    assert (picture[:, :60, -4:].min() == 255).item()
 
 
 def test_components_match_scikit_learn() -> None:
