@@ -16,11 +16,10 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import torch
@@ -45,8 +44,11 @@ from mmssl.models.encoder import Encoder
 from mmssl.models.grouped_batchnorm import group_batchnorm
 from mmssl.models.loading import save_encoder
 from tests.benchmarks.cifar10 import TEST, TRAIN, Pictures, Trained, read_pictures, recipe_of, subject_of, trained
+from tests.benchmarks.seeds import of_seed, with_summaries
 
 K = 20
+EVALUATION = "side by side"
+COLUMNS = (("mean {}", "kNN"), ("deviation of {}", "kNN"), ("mean {}", "seconds"))
 LEARNING_RATE = 0.06
 MOMENTUM = 0.99
 
@@ -213,7 +215,7 @@ def main() -> None:
                     continue
                 found = run_rows(name, method, way, pictures, num_steps=given.steps, seed=seed)
                 print(f"{name}, seed {seed}: {', '.join(f'{row.metric} {row.value:.4f}' for row in found)}", flush=True)
-                write_rows(given.out, in_order([*rows, *found]))
+                write_rows(given.out, with_summaries([*rows, *found], COLUMNS))
 
 
 def run_rows(name: str, method: str, way: str, pictures: Pictures, *, num_steps: int, seed: int) -> list[ReportRow]:
@@ -228,26 +230,11 @@ def run_rows(name: str, method: str, way: str, pictures: Pictures, *, num_steps:
         "seconds": (run.seconds, f"processor time of {work}, with reading, views and updates."),
     }
     size = score.num_items
-    return [
-        subject.row(
-            "side by side", f"{what}, seed {seed}", value, split=TEST, num_items=size, protocol=f"{what}: {protocol}"
-        )
+    rows = [
+        subject.row(EVALUATION, what, value, split=TEST, num_items=size, protocol=f"{what}: {protocol}")
         for what, (value, protocol) in found.items()
     ]
-
-
-def in_order(rows: Sequence[ReportRow]) -> list[ReportRow]:
-    """Means over seeds and the spread of kNN first, then the runs; of a method and a package that has all its runs."""
-    measured = [row for row in rows if ", seed " in row.metric]
-    found: list[ReportRow] = []
-    for what, summary in (("kNN", mean), ("kNN", stdev), ("seconds", mean)):
-        for name in dict.fromkeys(row.encoder for row in measured):
-            own = [row for row in measured if row.encoder == name and row.metric.startswith(what)]
-            if len(own) > 1:
-                values = [row.value for row in own if row.value is not None]
-                title = {mean: f"mean {what}", stdev: f"deviation of {what}"}[summary]
-                found.append(replace(own[0], metric=title, value=summary(values), seed=-1))
-    return [*found, *measured]
+    return [of_seed(row, evaluation=EVALUATION) for row in rows]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,15 @@ from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.tuning import labeled_clips, trained_scores
 from mmssl.functional.collapse import effective_rank
 from tests.benchmarks.cifar10 import RECIPES, TEST, TRAIN, Pictures, read_pictures, recipe_of, subject_of, trained
+from tests.benchmarks.seeds import SUMMARIES, of_seed, with_summaries
 
 K = 20
 BATCH = 128
 FEW = 0.01
-MAIN = "kNN"
+MAIN, LINEAR = "kNN", "linear"
+EVALUATION = "frozen features"
+OVER_SEEDS = "frozen features over seeds"
+COLUMNS = tuple((title, metric) for metric in (MAIN, LINEAR) for title in SUMMARIES)
 
 
 def main() -> None:
@@ -50,34 +55,43 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--train", type=int, default=10_000, help="pictures to learn from")
     parser.add_argument("--test", type=int, default=2_000, help="pictures to score")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="those beside 0 go into a table over seeds")
     parser.add_argument("--validation", action="store_true")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY.KEY=VALUE")
     given = parser.parse_args()
     torch.set_num_threads(1)
     pictures = read_pictures(given.manifest, num_train=given.train, num_test=given.test, validation=given.validation)
-    common = {"pictures": pictures, "seed": given.seed}
-    runs: dict[str, Callable[[], list[ReportRow]]] = {
-        name: partial(objective_rows, name, given.set, num_steps=given.steps, **common)
+    runs: dict[str, Callable[..., list[ReportRow]]] = {
+        name: partial(objective_rows, name, given.set, num_steps=given.steps)
         for name in sorted(recipe.stem for recipe in RECIPES.glob("*.yaml"))
     }
     untrained = {"pixels": "pixels", "random small_resnet": fresh("simclr"), "random vit": fresh("mae")}
-    runs |= {name: partial(baseline_rows, name, reference, **common) for name, reference in untrained.items()}
-    runs["supervised"] = partial(supervised_rows, "supervised", fresh("simclr"), num_steps=given.steps, **common)
+    runs |= {name: partial(baseline_rows, name, reference) for name, reference in untrained.items()}
+    runs["supervised"] = partial(supervised_rows, "supervised", fresh("simclr"), num_steps=given.steps)
     unknown = set(given.names) - set(runs)
     if unknown:
         parser.error(f"{', '.join(sorted(unknown))}: not there; names are {', '.join(runs)}")
-    runs = {name: runs[name] for name in given.names or runs}
-    for name, run in runs.items():
+    for seed, name in product(given.seeds, given.names or runs):
         rows = read_rows(given.out) if given.out.exists() else []
-        if any(row.encoder == name and row.seed == given.seed for row in rows):
+        if any(row.encoder == name and row.seed == seed for row in rows):
             continue
         began = time.process_time()
-        found = run()
+        found = runs[name](pictures=pictures, seed=seed)
         values = ", ".join(f"{row.metric} {row.value:.3f}" for row in found if row.encoder == name)
-        print(f"{name}: {values}; {time.process_time() - began:.0f} s in all", flush=True)
-        known = {(row.encoder, row.metric, row.seed) for row in rows}
-        write_rows(given.out, [*rows, *(row for row in found if (row.encoder, row.metric, row.seed) not in known)])
+        print(f"{name}, seed {seed}: {values}; {time.process_time() - began:.0f} s in all", flush=True)
+        write_rows(given.out, arranged([*rows, *found]))
+
+
+def arranged(rows: Sequence[ReportRow]) -> list[ReportRow]:
+    """The table of seed 0, a row once, and for what ran with several seeds the table over them."""
+    first = {(row.encoder, row.metric): row for row in rows if row.evaluation == EVALUATION and row.seed == 0}
+    runs = {(row.encoder, row.metric): row for row in rows if row.evaluation == OVER_SEEDS and row.seed >= 0}
+    several = {row.encoder for row in rows if row.seed > 0 and not row.baseline}
+    for row in rows:
+        if row.evaluation == EVALUATION and row.encoder in several and row.metric in (MAIN, LINEAR):
+            seeded = of_seed(row, evaluation=OVER_SEEDS)
+            runs[row.encoder, seeded.metric] = seeded
+    return [*first.values(), *with_summaries(list(runs.values()), COLUMNS)]
 
 
 def objective_rows(
@@ -102,7 +116,7 @@ def supervised_rows(name: str, reference: str, *, pictures: Pictures, num_steps:
     source, whole = labeled_clips(subject, train_split=TRAIN, test_split=TEST)
     few, _ = balanced_share(whole, [item.id for item in source.items], FEW, seed=seed)
     rows = []
-    for metric, task in (("linear", whole), (f"linear, {FEW:.0%} of labels", few)):
+    for metric, task in ((LINEAR, whole), (f"{LINEAR}, {FEW:.0%} of labels", few)):
         size = min(BATCH, len(task.train))
         training = ClassifierTraining(epochs=math.ceil(num_steps / (len(task.train) // size)), batch_size=size)
         answers = trained_scores(subject, subject.encoder.encoder, task, training=training)
@@ -118,8 +132,8 @@ def scores(subject: Subject) -> list[ReportRow]:
     """The columns of the table, and what chance gives."""
     columns = {
         MAIN: knn(subject, ks=(K,)),
-        "linear": linear_probe(subject),
-        f"linear, {FEW:.0%} of labels": few_labels(subject, shares=(FEW,)),
+        LINEAR: linear_probe(subject),
+        f"{LINEAR}, {FEW:.0%} of labels": few_labels(subject, shares=(FEW,)),
     }
     rows = []
     for metric, found in columns.items():
@@ -141,7 +155,7 @@ def row_of(
     """A row of the table."""
     assert subject.clips is not None
     size = sum(item.split == TEST for item in subject.clips.items)
-    return subject.row("frozen features", metric, value, split=TEST, num_items=size, protocol=protocol, encoder=encoder)
+    return subject.row(EVALUATION, metric, value, split=TEST, num_items=size, protocol=protocol, encoder=encoder)
 
 
 def fresh(name: str) -> str:
