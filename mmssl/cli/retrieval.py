@@ -183,8 +183,7 @@ def duplicates(
     The threshold is what 95 % of copies of the data's own clips reach, made smaller, trimmed, darker and of less contrast; and
     not below what, by the spread of random pairs, only one clip in a hundred reaches with a different one. In the tables, `kind`
     is `first` for the first of a group, `exact` where the bytes of its file are those of `copy_of`, and `near` else. Clips of one
-    video are not compared with each other. Files of a folder are embedded first, which is kept: another time only what has
-    changed is done again.
+    video are not compared with each other. Files of a folder are embedded first, which is kept until one of them changes.
 
     Examples:
     - `mmssl duplicates photos/`

@@ -153,7 +153,9 @@ def _paths(clips: Path) -> dict[str, Path]:
     """The file of each row of a decode stage."""
     manifest = read_record(clips)["settings"]["manifest"]
     files = [manifest] if isinstance(manifest, str) else manifest
-    return {task.row.id: task.path for task in read_tasks([Path(file) for file in files])}
+    return {
+        task.row.id: task.path.parent.resolve() / task.path.name for task in read_tasks([Path(file) for file in files])
+    }
 
 
 def _write(folder: Path, groups: Sequence[Sequence[Member]]) -> None:
