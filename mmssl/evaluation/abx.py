@@ -251,9 +251,10 @@ def _distances(sequences: Sequence[Float[Tensor, "_ dim"]], kinds: Sequence[Kind
 def _in_words(kinds: Sequence[Kind], *, alignment: str | None, context: bool, max_items: int) -> str:
     what = "whole recordings, by their label" if alignment is None else f"entries of {alignment!r}"
     categories, speakers = {kind.category for kind in kinds}, {kind.speaker for kind in kinds}
+    by_whom = f"{len(speakers)} speakers" if len(speakers) > 1 else "one speaker"
     return (
         f"{len(kinds)} {what}{', all three between the same two' if context else ''} (at most {max_items} of a category, speaker "
-        f"and context; {len(categories)} categories, {len(speakers)} speakers)"
+        f"and context; {len(categories)} categories, {by_whom})"
     )
 
 
@@ -261,6 +262,6 @@ def _detail(errors: Errors) -> dict[str, Any]:
     hardest = sorted(errors.by_pair, key=lambda pair: -errors.by_pair[pair])[:NUM_HARDEST]
     return {
         "num_triples": errors.num_triples,
-        "by_speaker": errors.by_speaker,
+        "by_speaker": {speaker: error for speaker, error in errors.by_speaker.items() if speaker},
         "hardest": {f"{a} or {b}": errors.by_pair[a, b] for a, b in hardest},
     }

@@ -103,7 +103,7 @@ def frame_probe(
                 if (unaligned := train.num_unaligned + test.num_unaligned)
                 else []
             ),
-            *task.remarks(),
+            *task.remarks("moments"),
         ]
     )
     detail = {**probe_detail(task, probe), "num_train_rows": train.num_rows, "num_test_rows": test.num_rows}

@@ -45,13 +45,13 @@ class LabeledSplits:
         """The same task with a part of the clips that are learnt from."""
         return replace(self, train=self.train[kept], train_classes=self.train_classes[kept])
 
-    def remarks(self) -> list[str]:
-        """What a protocol has to add about the data."""
+    def remarks(self, items: str = "clips") -> list[str]:
+        """What a protocol has to add about the data, whose items it calls so."""
         remarks = []
         if self.num_without_own_class:
-            remarks.append(f"{self.num_without_own_class} scored clips are of a class without a training clip")
+            remarks.append(f"{self.num_without_own_class} scored {items} are of a class that is not learnt from")
         if self.num_unlabeled:
-            remarks.append(f"{self.num_unlabeled} clips without a label are left out")
+            remarks.append(f"{self.num_unlabeled} {items} without a label are left out")
         return remarks
 
 

@@ -27,7 +27,7 @@ def test_splits_by_hand() -> None:
     assert found.test_classes.tolist() == [2, 1]
     assert (found.num_unlabeled, found.num_without_own_class) == (1, 1)
     assert found.remarks() == [
-        "1 scored clips are of a class without a training clip",
+        "1 scored clips are of a class that is not learnt from",
         "1 clips without a label are left out",
     ]
 

@@ -82,7 +82,7 @@ def test_class_that_was_never_seen_cannot_be_right() -> None:
     rows = linear_probe(subject_of(table))
     assert scores(rows) == {"top1": 0.5, "class recall": 0.5}
     assert scores(rows, "majority") == {"top1": 0.5, "class recall": 0.5}
-    assert "1 scored clips are of a class without a training clip" in rows[0].protocol
+    assert "1 scored clips are of a class that is not learnt from" in rows[0].protocol
 
 
 def test_row_says_how_it_was_made() -> None:
