@@ -24,6 +24,7 @@ from mmssl.evaluation.propagation import propagation
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.retrieval import retrieval
 from mmssl.evaluation.self_training import self_training
+from mmssl.evaluation.sound_clusters import sound_clusters
 from mmssl.evaluation.time_offset import time_offset
 from mmssl.evaluation.which_clip import which_clip
 
@@ -48,6 +49,7 @@ EVALUATIONS: dict[str, Callable[..., list[ReportRow]]] = {
     "propagation": propagation,
     "retrieval": retrieval,
     "self_training": self_training,
+    "sound_clusters": sound_clusters,
     "time_offset": time_offset,
     "which_clip": which_clip,
 }
@@ -75,6 +77,7 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "propagation": ("lab", "random:"),
     "retrieval": ("pixels", "random:"),
     "self_training": ("pixels", "random:"),
+    "sound_clusters": ("pixels", "random:"),
     "time_offset": ("random:",),
     "which_clip": ("pixels", "random:"),
 }
@@ -104,6 +107,7 @@ NEEDS: dict[str, str] = {
     "propagation": "manifest",
     "retrieval": "clips",
     "self_training": "clips",
+    "sound_clusters": "clips",
     "time_offset": "clips",
     "which_clip": "clips",
 }

@@ -70,14 +70,13 @@ def embed_moments(
     seen, heard = [], []
     for start in range(0, len(places), CLIPS_AT_ONCE):
         footage = footage_of(clips, places[start : start + CLIPS_AT_ONCE])
-        firsts, begins = _places(footage, moment, shifts_seconds)
+        firsts, begins = moment_places(footage, moment, shifts_seconds)
         with torch.inference_mode():
-            frames = _frames(footage, moment, firsts).to(subject.device)
-            length = torch.arange(round(moment.window_seconds * footage.sample_rate))
-            at = begins[..., None] + length
-            windows = footage.sound[:, 0].gather(1, at.flatten(1)).reshape(-1, 1, len(length)).to(subject.device)
+            frames = moment_frames(footage, moment, firsts).to(subject.device)
+            windows = moment_sounds(footage, moment, begins)
+            heard_now = encoder.embed_sound(windows.flatten(0, 2)[:, None].to(subject.device))
             seen.append(_normal(encoder.embed_frames(frames.flatten(0, 1))).reshape(*frames.shape[:2], -1))
-            heard.append(_normal(encoder.embed_sound(windows)).reshape(*at.shape[:3], -1))
+            heard.append(_normal(heard_now).reshape(*begins.shape, -1))
     return Embedded(torch.cat(seen), torch.cat(heard))
 
 
@@ -107,7 +106,7 @@ def scored_places(clips: ClipSource, split: str) -> tuple[list[int], str]:
     return list(first.values()), split if of_split else "all"
 
 
-def _places(
+def moment_places(
     footage: Footage, moment: Moment, shifts_seconds: Sequence[float]
 ) -> tuple[Int[Tensor, " moments"], Int[Tensor, "clips moments shifts"]]:
     """First frames of moments evenly spread over clips, and first samples of their sound at each shift."""
@@ -127,14 +126,23 @@ def _places(
     return firsts[chosen], every[:, chosen]
 
 
-def _frames(
+def moment_frames(
     footage: Footage, moment: Moment, firsts: Int[Tensor, " moments"]
 ) -> Float[Tensor, "clips moments frames 3 size size"]:
+    """Frames of the moments that begin with some frames, the middle square of the clip's."""
     places = firsts[:, None] + moment.frame_step * torch.arange(moment.num_frames)
     box = torch.tensor(central_box(height=footage.frames.shape[-2], width=footage.frames.shape[-1]))
     boxes = box.expand(len(footage), 4)
     frames = cut(footage.frames, boxes, size=moment.size, chosen=places.flatten().expand(len(footage), -1))
     return frames.reshape(len(footage), *places.shape, *frames.shape[2:])
+
+
+def moment_sounds(
+    footage: Footage, moment: Moment, begins: Int[Tensor, "clips moments shifts"]
+) -> Float[Tensor, "clips moments shifts samples"]:
+    """Windows of sound that begin with some samples."""
+    at = begins[..., None] + torch.arange(round(moment.window_seconds * footage.sample_rate))
+    return footage.sound[:, 0].gather(1, at.flatten(1)).reshape(at.shape)
 
 
 def _normal(embeddings: Float[Tensor, "moments dim"]) -> Float[Tensor, "moments dim"]:

@@ -1,7 +1,7 @@
 """Statistics of sound over a stretch of time, as they tell rain from a crowd: how loud which bands are, and how they vary."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 LOWEST_HERTZ = 50.0
@@ -108,3 +108,30 @@ def num_statistics(num_bands: int) -> dict[str, int]:
     pairs = sum(num_bands - away for away in BAND_DISTANCES if away < num_bands)
     modulations = num_bands * (len(MODULATION_EDGES) - 1)
     return {"mean": num_bands, "deviation": num_bands, "modulation": modulations, "correlation": pairs}
+
+
+def all_statistics(
+    sound: Float[Tensor, "batch samples"], *, sample_rate: int, num_bands: int
+) -> Float[Tensor, "batch numbers"]:
+    """The numbers of `sound_statistics`, one kind after the other."""
+    return torch.cat(list(sound_statistics(sound, sample_rate=sample_rate, num_bands=num_bands).values()), dim=1)
+
+
+def statistics_scale(
+    statistics: Float[Tensor, "moments numbers"], *, num_bands: int
+) -> tuple[Float[Tensor, " numbers"], Float[Tensor, " numbers"]]:
+    """Mean of each number, and what to multiply its distance from there by so that each kind of statistic weighs alike.
+
+    A number that does not vary counts for nothing.
+    """
+    spread = statistics.std(0, correction=0)
+    sizes = torch.cat([torch.full((size,), float(size)) for size in num_statistics(num_bands).values()])
+    scale = spread * sizes.to(spread).sqrt()
+    return statistics.mean(0), torch.where(spread > 1e-6, 1 / scale.clamp_min(1e-12), 0.0)
+
+
+def nearest_center(
+    points: Float[Tensor, "points numbers"], centers: Float[Tensor, "clusters numbers"]
+) -> Int[Tensor, " points"]:
+    """The cluster that each point is of, by Euclidean distance; the same for one point as among many."""
+    return torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)

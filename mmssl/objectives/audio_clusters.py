@@ -12,7 +12,7 @@ from mmssl.data.dataset import ClipSource
 from mmssl.errors import ConfigError
 from mmssl.functional.kmeans import kmeans
 from mmssl.functional.picture_grid import picture_grid
-from mmssl.functional.sound_statistics import num_statistics, sound_statistics
+from mmssl.functional.sound_statistics import all_statistics, nearest_center, num_statistics, statistics_scale
 from mmssl.models.encoder import Encoder
 from mmssl.objectives.objective import Batch, Objective, Output
 from mmssl.objectives.sound_beside import check_sound_beside
@@ -89,14 +89,14 @@ class AudioClusters(Objective):
     def prepare(self, batch: Batch) -> None:
         """Finds the clusters."""
         every = self._statistics(batch)
-        self.offsets.copy_(every.mean(0))
-        spread = every.std(0, correction=0)
-        sizes = torch.cat([torch.full((size,), float(size)) for size in num_statistics(self.num_bands).values()])
-        scale = spread * sizes.to(spread).sqrt()
-        self.factors.copy_(torch.where(spread > 1e-6, 1 / scale.clamp_min(1e-12), 0.0))
+        offsets, factors = statistics_scale(every, num_bands=self.num_bands)
+        self.offsets.copy_(offsets)
+        self.factors.copy_(factors)
         points = (every - self.offsets) * self.factors
         self.centers.copy_(kmeans(points, num_clusters=len(self.centers)))
-        self.shares.copy_(torch.bincount(self._nearest(points), minlength=len(self.centers)) / len(points))
+        self.shares.copy_(
+            torch.bincount(nearest_center(points, self.centers), minlength=len(self.centers)) / len(points)
+        )
 
     def forward(self, batch: Batch) -> Output:
         """The loss of the middle one of `frames`, whose label `sound` gives; see `AudioVisualView`.
@@ -112,7 +112,7 @@ class AudioClusters(Objective):
     @torch.no_grad()
     def labels(self, batch: Batch) -> Int[Tensor, " moments"]:
         """Cluster of each moment's sound."""
-        return self._nearest((self._statistics(batch) - self.offsets) * self.factors)
+        return nearest_center((self._statistics(batch) - self.offsets) * self.factors, self.centers)
 
     def _logits(self, batch: Batch) -> Float[Tensor, "moments clusters"]:
         frames = batch["frames"].flatten(0, 1)
@@ -122,11 +122,7 @@ class AudioClusters(Objective):
     @torch.no_grad()
     def _statistics(self, batch: Batch) -> Float[Tensor, "moments numbers"]:
         sound = batch["sound"].flatten(0, 2)
-        found = sound_statistics(sound, sample_rate=self.sample_rate, num_bands=self.num_bands)
-        return torch.cat(list(found.values()), dim=1)
-
-    def _nearest(self, points: Float[Tensor, "moments numbers"]) -> Int[Tensor, " moments"]:
-        return torch.cdist(points, self.centers, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
+        return all_statistics(sound, sample_rate=self.sample_rate, num_bands=self.num_bands)
 
     def _pictures(self, batch: Batch) -> dict[str, Float[Tensor, "3 height width"]]:
         """Frames by the cluster that is predicted for them, and how loud the bands are in each cluster."""

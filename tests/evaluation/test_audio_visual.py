@@ -1,6 +1,7 @@
 """Evaluations of pictures with their sound, on clips whose brightness says what their loudness is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mmssl.data.dataset import ClipItem
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.audio_visual import Moment, embed_moments
 from mmssl.evaluation.audio_visual_retrieval import audio_visual_retrieval
+from mmssl.evaluation.sound_clusters import sound_clusters
 from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.time_offset import steps_off, time_offset
 from mmssl.models.audio_visual import AudioVisualTowers
@@ -140,3 +142,43 @@ def test_what_cannot_be_scored_is_refused() -> None:
         EvaluationError, match=r"clips of 1\.60 s have room for 0 of 3 moments .* up to 1 s earlier and later"
     ):
         time_offset(subject(Sounding()), num_shifts=3, step_seconds=1.0, moment=MOMENT)
+
+
+class LowOrHigh(Sounding):
+    """Clips that are bright at the left with a low tone, at the right with a high one; each third is held out."""
+
+    def __init__(self, *, told: bool = True) -> None:
+        super().__init__(24)
+        high = torch.arange(24) % 2
+        generator = torch.Generator().manual_seed(1)
+        shown = high if told else torch.randint(2, (24,), generator=generator)
+        at_right = torch.arange(4) >= 2
+        bright = at_right == shown[:, None, None, None, None].bool()
+        self._frames = (60 + 120 * bright).to(torch.uint8).expand(-1, NUM_FRAMES, 3, 4, -1).contiguous()
+        seconds = torch.arange(NUM_FRAMES * FRAME_SAMPLES) / RATE
+        tones = torch.sin(2 * torch.pi * (100 + 250 * high[:, None]) * seconds)
+        self._sound = (tones + 0.05 * torch.randn(tones.shape, generator=generator))[:, None]
+        splits = ["test" if number // 2 % 3 == 2 else "train" for number in range(24)]
+        self.items = [replace(item, split=split) for item, split in zip(self.items, splits, strict=True)]
+
+
+def test_kinds_of_sound_are_read_off_frames_where_these_tell() -> None:
+    settings = {"num_clusters": 2, "num_bands": 8, "l2s": (0.01,), "moment": MOMENT}
+    found = {
+        told: sound_clusters(
+            Subject(encoder=load_encoder("pixels"), dataset="toy", name="toy", clips=LowOrHigh(told=told)),  # type: ignore[arg-type]
+            **settings,  # type: ignore[arg-type]
+        )
+        for told in (True, False)
+    }
+    told, untold = (values(rows) for rows in found.values())
+    assert told["toy", "top1"] == 1.0
+    assert untold["toy", "top1"] < 0.8
+    assert told["chance", "top1"] == told["majority", "top1"] == 0.5
+    assert found[True][0].num_items == 8 * 3
+    assert "found in the 48 moments of 'train'" in found[True][0].protocol
+    with pytest.raises(EvaluationError, match="there must be clips of both splits, 'train' and 'valid'"):
+        sound_clusters(
+            Subject(encoder=load_encoder("pixels"), dataset="toy", clips=LowOrHigh()),  # type: ignore[arg-type]
+            test_split="valid",
+        )
