@@ -1,4 +1,4 @@
-"""Pictures of embeddings in the plane, by PCA and t-SNE, in the colors of their labels."""
+"""Pictures of embeddings in the plane, by PCA and t-SNE, in the colors of their labels or of clusters."""
 
 import textwrap
 from pathlib import Path
@@ -14,11 +14,15 @@ from mmssl.evaluation.labeled import shuffled
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.files import atomic_file
+from mmssl.functional.kmeans import kmeans
 from mmssl.functional.projection import principal_components
 
 MAX_NAMED_CLASSES = 20
 TITLE_LETTERS = 64
 """Letters of a line of a title; names of encoders may be paths."""
+NUM_CLUSTERS = 8
+"""Colored where there is no label."""
+
 PCA_BEFORE_TSNE = 50
 """Directions that t-SNE starts from."""
 
@@ -34,7 +38,8 @@ def projection(
 ) -> list[ReportRow]:
     """Draws normalised embeddings in the plane: by PCA, and by t-SNE from the first 50 directions of PCA.
 
-    Distances and sizes of clusters in a t-SNE picture say nothing; that classes lie apart does.
+    Distances and sizes of clusters in a t-SNE picture say nothing; that classes lie apart does. Where no clip has a label, colors
+    are those of eight clusters that k-means finds among the embeddings.
 
     Args:
         subject: Its clips, or a table of its embeddings; its `out` gets the pictures.
@@ -63,10 +68,12 @@ def projection(
     drawn = places[order[:max_clips]]
     points = normalize(torch.from_numpy(np.array(table.embeddings[drawn])), dim=1)
     known = table.labels if label is None else column_values(table, subject, label)
-    labels = np.array([known[place] or "no label" for place in drawn])
+    shown_labels = [known[place] for place in drawn]
+    labels = np.array([name or "no label" for name in shown_labels]) if any(shown_labels) else _clusters(points)
     plane, share = principal_components(points)
     if subject.out is not None:
-        title = f"{subject.name or subject.encoder.reference}, {len(drawn)} clips of {chosen}"
+        of = "" if chosen == "none" else f" of {chosen}"
+        title = f"{subject.name or subject.encoder.reference}, {len(drawn)} clips{of}"
         shown = f"PCA: {100 * float(share.sum()):.0f} % of the variance"
         draw_points(subject.out / "pca.png", plane.numpy(), labels, title=f"{title}\n{shown}")
         if tsne:
@@ -110,6 +117,15 @@ def draw_points(
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as partial:
         figure.savefig(partial, format="png", dpi=130, metadata={"Software": None})
+
+
+def _clusters(points: Float[torch.Tensor, "clips dim"]) -> np.ndarray:
+    """A name for the cluster of each clip, the largest first, with its number of clips."""
+    centers = kmeans(points, num_clusters=min(NUM_CLUSTERS, len(points)))
+    found = torch.cdist(points.double(), centers.double()).argmin(1).numpy()
+    sizes = np.bincount(found)
+    place = np.argsort(np.argsort(-sizes, kind="stable"), kind="stable")
+    return np.array([f"cluster {place[number] + 1}: {sizes[number]}" for number in found])
 
 
 def _tsne(points: Float[np.ndarray, "clips dim"], *, perplexity: float, seed: int) -> Float[np.ndarray, "clips 2"]:

@@ -70,7 +70,7 @@ def sample_strips(folder: Path, source: ClipSource, *, count: int = 8, title: st
         facts = (item.id, begins, item.label, item.split)
         pictures.append(Picture(file, ", ".join(fact for fact in facts if fact), sound=sound))
     single = all(len(item.pts_seconds) == 1 for item in items)
-    per_row = SINGLE_A_ROW if single and sample_rate_of(source) is None else 1
+    per_row = SINGLE_A_ROW if single else 1
     return Images(tuple(pictures), title=title, per_row=per_row)
 
 

@@ -10,6 +10,7 @@ from mmssl.report.section import LinePlot, Series
 STEPS = "steps of the optimizer"
 PROBES = {"probe_knn": "nearest neighbours", "probe_linear": "linear head", "probe_chance": "chance"}
 NOT_CURVES = ("step", "epoch", *PROBES)
+MOST_NUMBERED = 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def curves(
 ) -> list[LinePlot]:
     """A plot for each quantity that was written down, the loss first.
 
-    Names that differ in a last number stand in one plot, and so does `accuracy_in_place` with `accuracy`.
+    Names that differ in a last number stand in one plot, of many those whose number is a power of two and the last; and so does
+    `accuracy_in_place` with `accuracy`.
 
     Args:
         lines: Of `metrics.jsonl`.
@@ -74,10 +76,13 @@ def curves(
     plots = []
     for kind, drawn in together.items():
         quantity = QUANTITIES.get(kind) or _own_quantity(kind, units)
-        plots.append(LinePlot(quantity.title, STEPS, quantity.y_label, tuple(drawn), caption=quantity.caption))
-        numbered = [(int(match[1]), series.y[-1]) for series in drawn if (match := re.search(r" (\d+)$", series.name))]
+        numbered = {int(match[1]): series for series in drawn if (match := re.search(r" (\d+)$", series.name))}
+        few = [number for number in numbered if number & (number - 1) == 0 or number == max(numbered)]
+        hidden = [] if len(numbered) <= MOST_NUMBERED else [numbered[number] for number in set(numbered) - set(few)]
+        shown = tuple(series for series in drawn if series not in hidden)
+        plots.append(LinePlot(quantity.title, STEPS, quantity.y_label, shown, caption=quantity.caption))
         if numbers and numbered:
-            x, y = zip(*sorted(numbered), strict=True)
+            x, y = zip(*sorted((number, series.y[-1]) for number, series in numbered.items()), strict=True)
             over = [Series("at the end", tuple(map(float, x)), y)]
             over += [
                 Series("a guess", over[0].x, series.y[:1] * len(x)) for series in drawn if series.name == "a guess"

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from mmssl.data.manifest import Manifest, ManifestRow
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.attention import attention, attention_grid, relative_entropy
-from mmssl.evaluation.projection import draw_points, projection
+from mmssl.evaluation.projection import _clusters, draw_points, projection
 from mmssl.evaluation.subject import Subject
 from mmssl.functional.projection import principal_components
 from mmssl.media.image import read_image
@@ -89,6 +89,14 @@ def test_a_column_of_the_manifest_gives_the_colors(tmp_path: Path) -> None:
         projection(subject, label="who")
     with pytest.raises(EvaluationError, match="give `manifest: FILE`"):
         projection(subject_of(table), label="speaker")
+
+
+def test_without_labels_colors_are_those_of_clusters() -> None:
+    corners = torch.eye(8).repeat_interleave(torch.tensor([9, 8, 7, 6, 5, 4, 3, 2]), 0)
+    names = _clusters(corners + 0.01 * torch.randn(corners.shape))
+    assert len(set(names)) == 8
+    assert (names[:9] == "cluster 1: 9").all()
+    assert (names[-2:] == "cluster 8: 2").all()
 
 
 def test_nothing_is_drawn_where_nobody_wants_it() -> None:

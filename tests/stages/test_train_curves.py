@@ -35,6 +35,14 @@ def test_names_that_differ_in_a_number_share_a_plot() -> None:
     assert [series.name for series in plot.series] == ["return accuracy 1", "return accuracy 2"]
 
 
+def test_of_many_numbers_some_are_drawn_over_steps_and_all_over_the_number() -> None:
+    line = {"step": 1, "loss": 1.0} | {f"accuracy_{number}": 1 / number for number in range(1, 13)}
+    _, accuracy, by_number = curves([line], units={}, guesses={"accuracy_1": 0.1}, numbers="steps ahead")
+    wanted = ["accuracy 1", "a guess", "accuracy 2", "accuracy 4", "accuracy 8", "accuracy 12"]
+    assert [series.name for series in accuracy.series] == wanted
+    assert by_number.series[0].x == tuple(map(float, range(1, 13)))
+
+
 def test_a_guess_is_drawn_from_the_first_look_to_the_last() -> None:
     _, accuracy, *_ = curves(LINES, units={}, guesses={"accuracy": 0.5})
     (guess,) = (series for series in accuracy.series if series.name == "a guess")
