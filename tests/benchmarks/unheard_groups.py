@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--train", default="train", help="stage that trains")
     parser.add_argument("--evaluate", default="left_out", help="stage that evaluates by left_out")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     groups = sorted({row.group for row in read_manifest(given.manifest).rows if row.group is not None})
     rows = {group: scores_without(group, given) for group in groups}
     means = pooled(rows)
