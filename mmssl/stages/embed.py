@@ -14,7 +14,7 @@ from mmssl.models.loading import LoadedEncoder, load_encoder
 from mmssl.report.section import Section, Table, write_section
 from mmssl.retrieval.embeddings import COLUMNS, RECORD, EmbeddingTable, embed_clips
 from mmssl.retrieval.over_time import OverTime
-from mmssl.stages.clips import open_clips
+from mmssl.stages.clips import of_splits, open_clips
 from mmssl.stages.context import Input, RunContext
 from mmssl.stages.folder import remove
 
@@ -30,6 +30,7 @@ def embed(
     clips: Annotated[Path, Input("decode")],
     encoders: list[EncoderReference],
     over_time: OverTime = "mean",
+    splits: list[str] | None = None,
     batch_size: Annotated[int, Field(gt=0)] = 64,
     clips_per_part: Annotated[int, Field(gt=0)] = 256,
 ) -> None:
@@ -41,10 +42,11 @@ def embed(
         clips: Folder of a decode stage.
         encoders: References, such as `$tracker`, `random:$tracker`, `pixels`.
         over_time: What is kept of a clip's frames, see `retrieval.over_time`: `mean`, `std`, `mean_std`, `concat`, `deviations`.
+        splits: Of the clips to embed; all where not given.
         batch_size: Frames in one forward pass.
         clips_per_part: Clips that an interrupted run need not embed again.
     """
-    source = open_clips(clips)
+    source = open_clips(clips) if splits is None else of_splits(open_clips(clips), splits)
     rows: list[tuple[str | int, ...]] = []
     for reference in encoders:
         name = context.label(reference)

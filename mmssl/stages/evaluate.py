@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 from mmssl.config import Spec, normalized
+from mmssl.data.dataset import ClipSource
 from mmssl.data.manifest import read_manifest
 from mmssl.evaluation import EVALUATION_CHOICE, NEEDS
 from mmssl.evaluation.evaluate import evaluate as score
 from mmssl.report.section import Block, Images, Picture, Scores, Section, Video, write_section
-from mmssl.stages.clips import dataset_name, open_clips
+from mmssl.stages.clips import dataset_name, of_splits, open_clips
 from mmssl.stages.context import Input, Needs, RunContext
 from mmssl.stages.decode import ManifestFile
 from mmssl.stages.embed import EncoderReference, tables_of
@@ -26,6 +27,7 @@ def evaluate(
     clips: Annotated[Path, Input("decode")] | None = None,
     manifest: ManifestFile | None = None,
     embeddings: Annotated[Path, Input("embed")] | None = None,
+    splits: list[str] | None = None,
     baselines: bool = True,
 ) -> None:
     """Scores encoders, and what stands beside them: chance, raw pixels, random weights.
@@ -38,11 +40,14 @@ def evaluate(
         clips: Folder of a decode stage, for evaluations that embed clips.
         manifest: For evaluations that read media files.
         embeddings: Folder of an embed stage, whose tables are used instead of embedding again.
+        splits: Of the clips that the evaluation is given, and that are embedded for it; all where not given.
         baselines: Whether to score the evaluation's baselines too.
     """
     name = str(normalized(evaluation)["name"])
     read = read_manifest(manifest) if manifest is not None else None
-    source = open_clips(clips) if clips is not None else None
+    source: ClipSource | None = open_clips(clips) if clips is not None else None
+    if source is not None and splits is not None:
+        source = of_splits(source, splits)
     rows = score(
         encoders,
         evaluation,
