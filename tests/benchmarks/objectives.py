@@ -52,7 +52,7 @@ def main() -> None:
         help="of recipes in pipelines/image/cifar or of baselines; all where not given",
     )
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/results/objectives.jsonl"))
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--train", type=int, default=10_000, help="pictures to learn from")
     parser.add_argument("--test", type=int, default=2_000, help="pictures to score")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="those beside 0 go into a table over seeds")
