@@ -23,6 +23,8 @@ INK = "#010203"
 MAX_POINTS = 1000
 SMOOTHED_FROM = 60
 WINDOWS = 25
+LEGEND_LETTERS = 60
+"""Of the names in a line of a legend, which stands above the curves."""
 LABEL_LETTERS = 36
 """That fit beside the vertical axis in one line."""
 
@@ -75,7 +77,9 @@ def line_plot_svg(plot: LinePlot, *, name: str) -> str:
         if plot.log_y and any(value is not None and value > 0 for series in plot.series for value in series.y):
             axes.set_yscale("log")
         if len(plot.series) > 1:
-            axes.legend(ncols=min(3, len(plot.series)), loc="best", handlelength=1.4, columnspacing=1.2)
+            longest = max(len(series.name) for series in plot.series)
+            columns = max(1, min(3, len(plot.series), LEGEND_LETTERS // max(1, longest)))
+            figure.legend(ncols=columns, loc="outside upper left", handlelength=1.4, columnspacing=1.2)
         svg = io.StringIO()
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _for_page(svg.getvalue(), name)
