@@ -161,7 +161,8 @@ def tuned_index(
     asked_rows = table.embeddings[held] if queries is None else queries.embeddings
     shuffled = np.random.default_rng([seed, 1]).permutation(len(asked_rows))[:asked]
     tuning = _tuned(index, rows, unit_rows(asked_rows[shuffled]), target=target, k=k, build_seconds=build_seconds)
-    _add(index, table, held)
+    if num_held:
+        _add(index, table, held)
     return index, tuning if queries is None else replace(tuning, whose="given")
 
 
