@@ -16,7 +16,8 @@ def predictive_nce(
     """Scores the prediction for each later code against that code and its negatives, by their inner product.
 
     Predictions are arranged by the code they are for: all that were made of one code, one and more steps before, are scored
-    against the same negatives in one product of matrices. Memory is linear in the number of negatives.
+    against the same negatives in one product of matrices. Memory is linear in the number of negatives. Computed in float32
+    under autocast, too.
 
     Args:
         predictions: Entry `[b, t, k]` is made at moment t for the code at t + k + 1.
@@ -38,8 +39,9 @@ def predictive_nce(
     ahead = torch.arange(1, num_steps + 1, device=codes.device)
     made = times[:, None] - ahead
     asked = predictions.float()[:, made.clamp_min(0), ahead - 1]
-    own = torch.einsum("btkd,btd->btk", asked, codes.float())
-    others = asked @ negatives.float().transpose(2, 3)
+    with torch.autocast(codes.device.type, enabled=False):
+        own = torch.einsum("btkd,btd->btk", asked, codes.float())
+        others = asked @ negatives.float().transpose(2, 3)
     counts = (made >= 0) & (times[:, None] < lengths[:, None, None])
     if usable is not None:
         others = others.masked_fill(~usable[:, :, None], -torch.inf)
@@ -68,7 +70,9 @@ def predictive_nce_within(
     num_times, num_steps = predictions.shape[1:3]
     ahead = torch.arange(1, num_steps + 1, device=codes.device)
     asked = torch.arange(num_times, device=codes.device)[:, None] + ahead
-    scores = (predictions.flatten(1, 2) @ codes.transpose(1, 2)).float().reshape(-1, num_times, num_steps, num_times)
+    with torch.autocast(codes.device.type, enabled=False):
+        scores = predictions.flatten(1, 2).float() @ codes.float().transpose(1, 2)
+    scores = scores.reshape(-1, num_times, num_steps, num_times)
     own = scores.gather(3, asked.clamp(max=num_times - 1).expand(len(codes), -1, -1)[..., None])[..., 0]
 
     def of_asked(terms: Float[Tensor, "batch times times"]) -> Float[Tensor, "batch times steps times"]:

@@ -76,6 +76,16 @@ def test_the_only_code_of_a_group_has_no_negative() -> None:
     assert losses.tolist() == [0.0]
 
 
+def test_scores_are_not_rounded_where_networks_are() -> None:
+    predictions, codes, lengths = torch.randn(2, 6, 3, 8), torch.randn(2, 6, 8), torch.tensor([6, 4])
+    negatives, drawn = torch.randn(2, 6, 5, 8), torch.randint(0, 3, (2, 6, 6)).float()
+    exact = predictive_nce(predictions, codes, negatives, lengths)
+    exact_within = predictive_nce_within(predictions, codes, drawn, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_close(predictive_nce(predictions, codes, negatives, lengths), exact, atol=0, rtol=0)
+        assert_close(predictive_nce_within(predictions, codes, drawn, lengths), exact_within, atol=0, rtol=0)
+
+
 def test_scores_against_all_codes_of_an_item_are_those_against_the_drawn() -> None:
     predictions, codes = torch.randn(4, 7, 3, 5, requires_grad=True), torch.randn(4, 7, 5, requires_grad=True)
     lengths = torch.tensor([7, 5, 2, 1])
