@@ -1,5 +1,6 @@
 """The evaluate stage: encoders before data by one protocol, with baselines beside."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from mmssl.data.dataset import ClipSource
 from mmssl.data.manifest import read_manifest
 from mmssl.evaluation import EVALUATION_CHOICE, NEEDS
 from mmssl.evaluation.evaluate import evaluate as score
+from mmssl.evaluation.evaluate import folder_name
 from mmssl.report.section import Block, Images, Picture, Scores, Section, Video, write_section
 from mmssl.stages.clips import dataset_name, of_splits, open_clips
 from mmssl.stages.context import Input, Needs, RunContext
@@ -62,13 +64,15 @@ def evaluate(
         baselines=baselines,
         label=context.label,
     )
-    blocks: tuple[Block, ...] = (Scores(tuple(rows)), *_drawn(out))
+    blocks: tuple[Block, ...] = (Scores(tuple(rows)), *_drawn(out, [row.encoder for row in rows]))
     write_section(out, Section(f"Evaluation: {name}", blocks))
 
 
-def _drawn(out: Path) -> list[Block]:
-    """Videos and pictures that the evaluation left in its folders."""
-    files = [file.relative_to(out) for file in sorted(out.rglob("*")) if not file.name.startswith(".")]
+def _drawn(out: Path, names: Sequence[str]) -> list[Block]:
+    """Videos and pictures that the evaluation left in its folders, in the order of the encoders' names."""
+    places = {folder_name(name): place for place, name in reversed(list(enumerate(names)))}
+    found = [file.relative_to(out) for file in out.rglob("*") if not file.name.startswith(".")]
+    files = sorted(found, key=lambda file: (places.get(file.parts[0], len(names)), file))
     videos = [file for file in files if file.suffix == ".mp4"]
     pictures = [file for file in files if file.suffix in PICTURES and "masks" not in file.parts]
     blocks: list[Block] = [Video(str(file), _caption(file)) for file in videos[:SHOWN_FILES]]
