@@ -62,9 +62,12 @@ class State:
             return False
 
     def complete(self, facts: Mapping[str, Any]) -> None:
-        """Ends the work: writes `summary.json`, which also says what it was made from."""
-        write_json(self._summary, {**facts, "digest": self._digest})
+        """Ends the work: writes `summary.json`, which also says what it was made from.
+
+        That is the last thing it does: where it is there, nothing is left to be removed.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
+        write_json(self._summary, {**facts, "digest": self._digest})
 
 
 def write_json(path: Path, value: Any) -> None:
