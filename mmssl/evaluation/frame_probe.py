@@ -149,16 +149,13 @@ def labeled_cells(
         cells.append(found[torch.from_numpy(places)])
         ids += [f"{window.item.id}@{window.frame}/{step}" for step in chosen]
     items = [window.item for window, chosen in zip(windows, steps, strict=True) for _ in chosen]
-    table = EmbeddingTable(
+    table = EmbeddingTable.of_items(
+        items,
+        torch.cat(cells).numpy(),
+        subject.encoder,
+        clips,
         ids=tuple(ids),
-        embeddings=torch.cat(cells).numpy(),
-        row_ids=tuple(item.row_id for item in items),
         labels=tuple(label for part in parts.values() for of_window in part.labels for label in of_window),
-        splits=tuple(item.split for item in items),
-        groups=tuple(item.group for item in items),
-        encoder=subject.encoder.reference,
-        encoder_digest=subject.encoder.digest,
-        source_digest=clips.digest,
     )
     return table, parts
 

@@ -73,16 +73,13 @@ def sound_clusters(
     offsets, factors = statistics_scale(statistics[learnt], num_bands=num_bands)
     points = (statistics - offsets) * factors
     clusters = nearest_center(points, kmeans(points[learnt], num_clusters=num_clusters).to(points))
-    table = EmbeddingTable(
+    table = EmbeddingTable.of_items(
+        items,
+        embeddings,
+        subject.encoder,
+        clips,
         ids=tuple(f"{item.id}/{number % moment.num_moments}" for number, item in enumerate(items)),
-        embeddings=embeddings,
-        row_ids=tuple(item.row_id for item in items),
         labels=tuple(f"cluster {number:03}" for number in clusters.tolist()),
-        splits=tuple(item.split for item in items),
-        groups=tuple(item.group for item in items),
-        encoder=subject.encoder.reference,
-        encoder_digest=subject.encoder.digest,
-        source_digest=clips.digest,
     )
     task = labeled_splits(table.labels, table.splits, table.groups, train_split=train_split, test_split=test_split)
     probe = fit_probe(table, task, l2s=l2s, validation_share=validation_share, seed=subject.seed, device=subject.device)

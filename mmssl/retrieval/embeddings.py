@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from mmssl.data.dataset import ClipSource, sample_rate_of
+from mmssl.data.dataset import ClipItem, ClipSource, sample_rate_of
 from mmssl.errors import RetrievalError
 from mmssl.models.encoder import encoder_input
 from mmssl.models.loading import LoadedEncoder
@@ -79,6 +79,42 @@ class EmbeddingTable:
     def dim(self) -> int:
         """Length of an embedding."""
         return int(self.embeddings.shape[1])
+
+    @classmethod
+    def of_items(
+        cls,
+        items: Sequence[ClipItem],
+        embeddings: Float32[np.ndarray, "items dim"],
+        loaded: LoadedEncoder,
+        source: ClipSource,
+        *,
+        ids: tuple[str, ...],
+        labels: tuple[str | None, ...],
+        over_time: OverTime = "mean",
+    ) -> "EmbeddingTable":
+        """The table of what an encoder made of clips, or of parts of them, each with the item that it is of.
+
+        Args:
+            items: Of the clips; one may stand several times.
+            embeddings: One for each.
+            loaded: The encoder.
+            source: The clips.
+            ids: Unique names.
+            labels: Of the clips or parts.
+            over_time: See `EmbeddingTable`.
+        """
+        return cls(
+            ids=ids,
+            embeddings=embeddings,
+            row_ids=tuple(item.row_id for item in items),
+            labels=labels,
+            splits=tuple(item.split for item in items),
+            groups=tuple(item.group for item in items),
+            encoder=loaded.reference,
+            encoder_digest=loaded.digest,
+            source_digest=source.digest,
+            over_time=over_time,
+        )
 
     def subset(self, positions: Sequence[int]) -> "EmbeddingTable":
         """The table with the clips at some positions, in their order."""
@@ -185,15 +221,12 @@ def embed_clips(
                 )
             embeddings.append(embedded)
             progress.advance(len(embedded))
-    return EmbeddingTable(
+    return EmbeddingTable.of_items(
+        items,
+        torch.cat(embeddings).numpy(),
+        loaded,
+        source,
         ids=tuple(item.id for item in items),
-        embeddings=torch.cat(embeddings).numpy(),
-        row_ids=tuple(item.row_id for item in items),
         labels=tuple(item.label for item in items),
-        splits=tuple(item.split for item in items),
-        groups=tuple(item.group for item in items),
-        encoder=loaded.reference,
-        encoder_digest=loaded.digest,
-        source_digest=source.digest,
         over_time=keep,
     )
