@@ -10,15 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mmssl.data.dataset import ClipSource
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.abx_triples import Errors, Kind, triple_errors
 from mmssl.evaluation.alignment import alignment_of, alignments
+from mmssl.evaluation.columns import values_by_row
 from mmssl.evaluation.labeled import shuffled
 from mmssl.evaluation.linear_probe import standardization
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.sound_cells import Window, heard, sound_encoder, windows_of
 from mmssl.evaluation.subject import Subject
 from mmssl.functional.warping import warped_distances
+from mmssl.models.audio_encoder import AudioEncoder
 
 MOST_DRAWN = 60
 NUM_HARDEST = 10
@@ -93,7 +96,7 @@ def abx(
     )
     items = _drawn(found, max_items, subject.seed)
     kinds = [item.kind for item in items]
-    sequences = _sequences(subject, windows, items)
+    sequences = _sequences(subject, encoder, clips, windows, items)
     if standardize and sequences:
         mean, deviation = standardization(torch.cat(sequences))
         sequences = [(cells - mean) / deviation for cells in sequences]
@@ -159,15 +162,8 @@ def _speakers(subject: Subject, windows: Sequence[Window], column: str | None) -
     """Who speaks in each row; rows of which nothing is said are left out."""
     if column is None:
         return {window.item.row_id: "" for window in windows}
-    if subject.manifest is None:
-        raise EvaluationError(
-            f"the speaker {column!r} is a column of a manifest; give `manifest: FILE` beside the clips"
-        )
-    found = {row.id: str(row.extra[column]) for row in subject.manifest.rows if row.extra.get(column) is not None}
-    if not found:
-        known = sorted({name for row in subject.manifest.rows for name in row.extra})
-        raise EvaluationError(f"{subject.manifest.path}: has no column {column!r}; its further columns are {known}")
-    return found
+    found = values_by_row(subject.manifest, column)
+    return {row_id: value for row_id, value in found.items() if value is not None}
 
 
 def _recordings(windows: Sequence[Window], speakers: Mapping[str, str]) -> list[Item]:
@@ -217,9 +213,10 @@ def _drawn(items: Sequence[Item], most: int, seed: int) -> list[Item]:
     return sorted(kept, key=lambda item: item.window)
 
 
-def _sequences(subject: Subject, windows: Sequence[Window], items: Sequence[Item]) -> list[Float[Tensor, "_ dim"]]:
+def _sequences(
+    subject: Subject, encoder: AudioEncoder, clips: ClipSource, windows: Sequence[Window], items: Sequence[Item]
+) -> list[Float[Tensor, "_ dim"]]:
     """The cells of each item: those whose middle it holds, one at least."""
-    encoder, clips = sound_encoder(subject)
     places = sorted({item.window for item in items})
     maps = dict(zip(places, heard(subject, encoder, clips, [windows[place] for place in places]), strict=True))
     sequences = []

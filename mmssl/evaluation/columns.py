@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mmssl.data.manifest import Manifest
 from mmssl.errors import EvaluationError
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
@@ -40,16 +41,27 @@ def column_values(table: EmbeddingTable, subject: Subject, column: str) -> tuple
     Raises:
         EvaluationError: If there is no manifest, or it lacks a clip's row or the column.
     """
-    manifest = subject.manifest
-    if manifest is None:
-        raise EvaluationError(f"{column!r} is a column of a manifest; give `manifest: FILE` beside the clips")
-    found = {row.id: row.extra.get(column) for row in manifest.rows}
+    found = values_by_row(subject.manifest, column)
     missing = [row_id for row_id in table.row_ids if row_id not in found]
     if missing:
+        assert subject.manifest is not None
         raise EvaluationError(
-            f"{manifest.path} has no row {missing[0]!r}, which a clip is of; give the manifest the clips were decoded from"
+            f"{subject.manifest.path} has no row {missing[0]!r}, which a clip is of; give the manifest the clips were decoded "
+            "from"
         )
+    return tuple(found[row_id] for row_id in table.row_ids)
+
+
+def values_by_row(manifest: Manifest | None, column: str) -> dict[str, str | None]:
+    """What each row of a manifest says in a further column, by the row's id.
+
+    Raises:
+        EvaluationError: If there is no manifest, or it lacks the column.
+    """
+    if manifest is None:
+        raise EvaluationError(f"{column!r} is a column of a manifest; give `manifest: FILE` beside the clips")
+    found = {row.id: None if row.extra.get(column) is None else str(row.extra[column]) for row in manifest.rows}
     if all(value is None for value in found.values()):
         known = sorted({name for row in manifest.rows for name in row.extra})
         raise EvaluationError(f"{manifest.path}: has no column {column!r}; its further columns are {known}")
-    return tuple(None if found[row_id] is None else str(found[row_id]) for row_id in table.row_ids)
+    return found
