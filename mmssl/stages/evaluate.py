@@ -70,9 +70,9 @@ def evaluate(
 
 def _drawn(out: Path, names: Sequence[str]) -> list[Block]:
     """Videos and pictures that the evaluation left in its folders, in the order of the encoders' names."""
-    places = {folder_name(name): place for place, name in reversed(list(enumerate(names)))}
+    places = {folder: place for place, folder in enumerate(dict.fromkeys(map(folder_name, names)))}
     found = [file.relative_to(out) for file in out.rglob("*") if not file.name.startswith(".")]
-    files = sorted(found, key=lambda file: (places.get(file.parts[0], len(names)), file))
+    files = sorted(found, key=lambda file: (places.get(file.parts[0], len(places)), file))
     videos = [file for file in files if file.suffix == ".mp4"]
     pictures = [file for file in files if file.suffix in PICTURES and "masks" not in file.parts]
     blocks: list[Block] = [Video(str(file), _caption(file)) for file in videos[:SHOWN_FILES]]
