@@ -95,30 +95,53 @@ class TimmEncoder(Encoder):
         """See `Staged`: the stem, timm's own stages, and what comes after the last of them.
 
         Raises:
-            ConfigError: If the model is of a kind that is not in `STAGES`, or maps between them are pooled.
+            ConfigError: If the model is of a kind that is not in `STAGES`, or maps are pooled that lie within its stem.
         """
         kind = type(self.model).__name__
-        if self._pooled:
-            raise ConfigError("an image tower with pool_strides is no run of stages; lock it whole, or not at all")
         if kind not in STAGES:
             raise ConfigError(f"timm's {kind} is not known as a run of stages, as {', '.join(sorted(STAGES))} are")
         stem, middle, head = ([self.model.get_submodule(name) for name in names] for names in STAGES[kind])
-        return [nn.Sequential(*stem), *(middle[0] if len(middle) == 1 else middle), nn.Sequential(*head)]
+        stages = [nn.Sequential(*stem), *(middle[0] if len(middle) == 1 else middle), nn.Sequential(*head)]
+        for level in self._pooled:
+            facts = self.model.feature_info[level]
+            if self.model.get_submodule(facts["module"]) not in stages:
+                raise ConfigError(
+                    f"pool_strides: the map of stride {facts['reduction']} lies within the stem, which is one stage; "
+                    "leave it out, or lock the tower whole or not at all"
+                )
+        return stages
 
     def lower(
         self, inputs: Float[Tensor, "batch 3 height width"], *, stages: int
     ) -> Float[Tensor, "batch channels h w"]:
-        """See `Staged`."""
-        states = self._seen(inputs)
-        for stage in self.stages()[:stages]:
-            states = stage(states)
-        return states
+        """See `Staged`; means of maps that are pooled on the way come along as further channels."""
+        return self._through(self._seen(inputs), 0, stages)
 
     def upper(self, states: Float[Tensor, "batch channels h w"], *, stages: int) -> Float[Tensor, "batch dim"]:
         """See `Staged`."""
-        for stage in self.stages()[stages:]:
+        return self._through(states, stages, None)
+
+    def _through(self, states: Tensor, first: int, end: int | None) -> Tensor:
+        """Sends maps through some of the stages, the means of pooled ones behind their channels.
+
+        Args:
+            states: What comes into the first of the stages.
+            first: Number of the first stage.
+            end: Number of the stage to stop before; behind the last of them, None.
+        """
+        stages = self.stages()
+        pooled = [self.model.get_submodule(self.model.feature_info[level]["module"]) for level in self._pooled]
+        so_far = [level for level, stage in zip(self._pooled, pooled, strict=True) if stage in stages[:first]]
+        carried = sum(int(self.model.feature_info[level]["num_chs"]) for level in so_far)
+        means = [states[:, states.shape[1] - carried :].mean((2, 3))] if carried else []
+        states = states[:, : states.shape[1] - carried]
+        for stage in stages[first:end]:
             states = stage(states)
-        return states
+            if stage in pooled:
+                means.append(states.mean((2, 3)))
+        if end is None:
+            return torch.cat([states, *means], dim=1)
+        return torch.cat([states, *(each[:, :, None, None].expand(-1, -1, *states.shape[2:]) for each in means)], dim=1)
 
     def _seen(self, images: Tensor) -> Tensor:
         return (fill_cells(images, self._coarsest) - self.mean) / self.std

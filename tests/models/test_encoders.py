@@ -180,9 +180,10 @@ def test_timm_joins_means_of_further_maps_to_its_embedding() -> None:
     assert repr(usual) != repr(more), "kept features are told apart by it"
 
 
+@pytest.mark.parametrize("pool_strides", [None, [32, 8]], ids=str)
 @pytest.mark.parametrize("model", ["test_efficientnet", "test_resnet"])
-def test_stages_of_timm_one_after_another_are_the_model(model: str) -> None:
-    encoder = TimmEncoder(model=model).eval()
+def test_stages_of_timm_one_after_another_are_the_model(model: str, pool_strides: list[int] | None) -> None:
+    encoder = TimmEncoder(model=model, pool_strides=pool_strides).eval()
     images = torch.rand(2, 3, 61, 48)
     with torch.inference_mode():
         whole = encoder(images)
@@ -192,10 +193,11 @@ def test_stages_of_timm_one_after_another_are_the_model(model: str) -> None:
     assert covered == {id(each) for each in encoder.parameters()}
 
 
-@pytest.mark.parametrize("settings", [{"model": "test_vit"}, {"model": "test_resnet", "pool_strides": [16]}], ids=str)
-def test_models_that_are_no_run_of_stages_say_so(settings: dict) -> None:
+def test_models_that_are_no_run_of_stages_say_so() -> None:
     with pytest.raises(ConfigError, match="run of stages"):
-        TimmEncoder(**settings).stages()
+        TimmEncoder(model="test_vit").stages()
+    with pytest.raises(ConfigError, match="stride 2 lies within the stem"):
+        TimmEncoder(model="test_resnet", pool_strides=[2, 16]).stages()
 
 
 def test_vit_interpolates_its_positions_only_where_it_must() -> None:
