@@ -5,8 +5,8 @@ a DataLoader of two workers, and the model in float32. The model's weights are r
 class embeddings are made beforehand. Times run from the files to the answers and hold the start of the workers; loops take turns,
 and the first turn is not counted.
 
-With `--large`, frames of that folder are joined to pictures of many pixels, to tell how far decoding them at a reduced scale
-moves an embedding.
+With `--large`, frames of that folder are joined to pictures as large as those of cameras. The loops classify these, too, and it
+is told how far decoding them at a reduced scale moves an embedding.
 """
 
 import argparse
@@ -86,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="folder of images")
     parser.add_argument("--large", type=Path, help="folder of images that are joined to large ones")
+    parser.add_argument("--large-count", type=int, default=64, help="number of large ones")
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--count", type=int, default=384)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -111,13 +112,16 @@ def main() -> None:
             files.append(folder / file.name)
             files[-1].symlink_to(file.resolve())
         classes = class_embeddings(loaded, classes_of(scratch), TEMPLATES, cache=scratch)
-        compare(model, transform, loaded, files, classes, scratch, given)
+        compare(model, transform, loaded, files, classes, scratch / "small", given)
         if given.large is not None:
-            reduced(loaded, sorted(given.large.rglob("*.jpg")), scratch)
+            pictures = joined(sorted(given.large.rglob("*.jpg")), scratch / "pictures", given.large_count)
+            compare(model, transform, loaded, pictures, classes, scratch / "large", given)
+            reduced(loaded, pictures)
 
 
 def compare(model, transform, loaded, files, classes, scratch, given) -> None:  # type: ignore[no-untyped-def]
     """Times the loops in turns, and compares answers and embeddings."""
+    scratch.mkdir()
     precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     seconds: dict[str, list[float]] = {"open_clip": [], **{precision: [] for precision in precisions}}
     answers: dict[str, list[str]] = {}
@@ -155,19 +159,25 @@ def compare(model, transform, loaded, files, classes, scratch, given) -> None:  
         )
 
 
-def reduced(loaded: LoadedEncoder, frames: list[Path], scratch: Path, count: int = 16) -> None:
-    """What decoding at a reduced scale saves, and how far it moves embeddings."""
-    encoder = image_text_encoder(loaded)
+def joined(frames: list[Path], folder: Path, count: int) -> list[Path]:
+    """Writes pictures of sixteen frames each, four by four, all as large as the first frame of them."""
+    folder.mkdir()
     files = []
     step = max(1, len(frames) // (16 * count))
     for number in range(count):
-        tiles = [Image.open(frame) for frame in frames[16 * number * step : 16 * (number + 1) * step : step]]
+        tiles = [Image.open(frames[(16 * number + place) * step % len(frames)]) for place in range(16)]
         width, height = tiles[0].size
-        joined = Image.new("RGB", (4 * width, 4 * height))
+        picture = Image.new("RGB", (4 * width, 4 * height))
         for place, tile in enumerate(tiles):
-            joined.paste(tile.resize((width, height)), (place % 4 * width, place // 4 * height))
-        files.append(scratch / f"large{number}.jpg")
-        joined.save(files[-1], quality=90)
+            picture.paste(tile.resize((width, height)), (place % 4 * width, place // 4 * height))
+        files.append(folder / f"{number:04}.jpg")
+        picture.save(files[-1], quality=90)
+    return files
+
+
+def reduced(loaded: LoadedEncoder, files: list[Path]) -> None:
+    """What decoding at a reduced scale saves, and how far it moves embeddings."""
+    encoder = image_text_encoder(loaded)
     found, seconds = [], []
     for at_least in (None, encoder.framing.size):
         began = time.perf_counter()
@@ -176,10 +186,11 @@ def reduced(loaded: LoadedEncoder, frames: list[Path], scratch: Path, count: int
         with torch.inference_mode():
             found.append(normalize(encoder(torch.cat(pictures).float() / 255), dim=1))
     moved = (found[0] - found[1]).norm(dim=1)
+    _, height, width = read_image(files[0]).shape
     spread = (found[0] - found[0].mean(0)).norm(dim=1).mean()
     print(
-        f"{count} JPEGs of {joined.width} x {joined.height}: {1e3 * seconds[0] / count:.1f} ms each in full, "
-        f"{1e3 * seconds[1] / count:.1f} ms at a reduced scale; embeddings differ by {moved.max():.4f} at most "
+        f"{len(files)} JPEGs of {width} x {height}: {1e3 * seconds[0] / len(files):.1f} ms each in full, "
+        f"{1e3 * seconds[1] / len(files):.1f} ms at a reduced scale; embeddings differ by {moved.max():.4f} at most "
         f"(allowed {MOST_CHANGE}; they lie {spread:.2f} from their mean)"
     )
     assert moved.max() < MOST_CHANGE, "decoding at a reduced scale moves embeddings too far"
