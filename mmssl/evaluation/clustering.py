@@ -69,7 +69,7 @@ def clustering(
     protocol = (
         f"k-means with {count} clusters on L2-normalised embeddings of {len(places)} clips of {len(known)} classes, the "
         f"tightest of {num_starts} runs from k-means++ starts; labels are used for the score alone; "
-        f"a clip's embedding is the mean of its frames'"
+        f"{subject.clip_in_words()}"
     )
     protocol += f"; {unlabeled} clips without a label are left out." if unlabeled else "."
     guessed = np.random.default_rng(subject.seed).integers(0, count, len(places))

@@ -81,7 +81,7 @@ def few_shot(
             f"{num_episodes} episodes of {num_ways} of {len(usable)} classes of {chosen!r}, with examples and {num_queries} "
             f"queries of each class, every clip of a class from another group; a query goes to the class whose mean of "
             f"L2-normalised examples is nearest by cosine similarity; mean accuracy over episodes and half the width of "
-            f"its 95 % interval (1.96 standard errors); a clip's embedding is the mean of its frames'"
+            f"its 95 % interval (1.96 standard errors); {subject.clip_in_words()}"
         )
         if len(usable) < len(groups):
             protocol += f"; {len(groups) - len(usable)} classes with too few groups are left out"

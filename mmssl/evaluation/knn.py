@@ -10,7 +10,7 @@ from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.retrieval.embeddings import EmbeddingTable
 from mmssl.retrieval.index import Index
-from mmssl.retrieval.over_time import IN_WORDS, OverTime
+from mmssl.retrieval.over_time import OverTime
 
 NO_NEIGHBOR = -1
 QUERIES_PER_SEARCH = 1024
@@ -87,7 +87,9 @@ def _score(
         ranking = np.argsort(-votes, axis=1, kind="stable")
         num_voters = (neighbor_classes[:, :k] != NO_NEIGHBOR).sum(axis=1)
         detail = {**facts, "num_capped": int((num_voters < k).sum())}
-        protocol = _protocol(task, detail["num_capped"], k, temperature, over_time=table.over_time)
+        protocol = _protocol(
+            task, detail["num_capped"], k, temperature, clip_in_words=subject.clip_in_words(table.over_time)
+        )
         for top in shown_tops(len(task.classes)):
             right = float((ranking[:, :top] == task.query_classes[:, None]).any(axis=1).mean())
             metric, size = f"top{top}@k={k}", len(task.queries)
@@ -137,12 +139,12 @@ def _neighbors(
     return np.concatenate(scores), np.concatenate(places)
 
 
-def _protocol(task: GalleryTask, num_capped: int, k: int, temperature: float, *, over_time: str) -> str:
+def _protocol(task: GalleryTask, num_capped: int, k: int, temperature: float, *, clip_in_words: str) -> str:
     """The sentence that says how a score was made."""
     parts = [
         f"{task.who('classified by')}: the {k} nearest by cosine similarity (exact search) vote with weight "
         f"exp(similarity / {temperature:g})",
-        f"a clip's embedding is {IN_WORDS[over_time]}",
+        clip_in_words,
         "equal votes go to the class that sorts first",
     ]
     if num_capped:

@@ -16,7 +16,7 @@ from mmssl.evaluation.report_row import ReportRow
 from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.tuning import fresh_encoder, supervised_name, trained_scores
 from mmssl.retrieval.embeddings import EmbeddingTable
-from mmssl.retrieval.over_time import IN_WORDS, OverTime
+from mmssl.retrieval.over_time import OverTime
 
 MAX_GROUPS = 20
 
@@ -76,7 +76,7 @@ def left_out(
         f"Logistic regression (L-BFGS) on frozen, standardised embeddings of the clips of all groups but one, scored on that "
         f"one's, {_which(tasks, known)}; L2 penalty of {', '.join(f'{l2:g}' for l2 in l2s)}, "
         f"chosen each time on a part of the clips that are learnt from; from few labels, the mean over {num_draws} choices "
-        f"of them; a clip's embedding is {IN_WORDS[table.over_time]}."
+        f"of them; {subject.clip_in_words(table.over_time)}."
     )
     num_classes = max(len(task.classes) for task in tasks.values())
     guess = f"A guess among {num_classes} classes with equal odds."

@@ -18,7 +18,7 @@ from mmssl.evaluation.subject import Subject
 from mmssl.evaluation.tuning import supervised_rows
 from mmssl.functional.logistic import LinearClassifier, fit_logistic
 from mmssl.retrieval.embeddings import EmbeddingTable
-from mmssl.retrieval.over_time import IN_WORDS, OverTime
+from mmssl.retrieval.over_time import OverTime
 
 L2S = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Penalties to choose from, per item and on standardised features."""
@@ -117,7 +117,7 @@ def _score(
         [
             f"Logistic regression (L-BFGS) on frozen, standardised embeddings of {len(task.train)} labelled clips of "
             f"{task.train_split!r}, scored once on {len(task.test)} of {task.test_split!r}; {how_chosen(probe, l2s)}; "
-            f"a clip's embedding is {IN_WORDS[table.over_time]}",
+            f"{subject.clip_in_words(table.over_time)}",
             *task.remarks(),
         ]
     )

@@ -74,7 +74,7 @@ def retrieval(
     parts = [
         f"{task.who('looked up among')}: all of these ranked by cosine similarity (exact), right where they share its "
         f"label; a query without anything right to find counts 0",
-        "a clip's embedding is the mean of its frames'",
+        subject.clip_in_words(),
     ]
     if across is not None:
         parts.append(f"groups are what has the same {across}")

@@ -77,7 +77,7 @@ def self_training(
     scores: Float[np.ndarray, "test classes"] = classifier.scores((test - mean) / deviation).cpu().numpy()
     before = (
         f"Logistic regression (L-BFGS) on frozen, standardised embeddings of {whose}, fixed by the seed, scored once on "
-        f"{len(task.test)} of {test_split!r}; {how_chosen(probe, l2s)}; a clip's embedding is the mean of its frames'"
+        f"{len(task.test)} of {test_split!r}; {how_chosen(probe, l2s)}; {subject.clip_in_words()}"
     )
     after = (
         f"{before}; then fitted anew {num_rounds} times together with those of its own answers, on the other {len(others)} "

@@ -15,7 +15,7 @@ from mmssl.errors import EvaluationError
 from mmssl.evaluation.report_row import ReportRow
 from mmssl.models.loading import LoadedEncoder
 from mmssl.retrieval.embeddings import EmbeddingTable, embed_clips
-from mmssl.retrieval.over_time import OverTime
+from mmssl.retrieval.over_time import IN_WORDS, OverTime
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ class Subject:
     @cached_property
     def _embedded(self) -> dict[str, EmbeddingTable]:
         return {}
+
+    def clip_in_words(self, over_time: str = "mean") -> str:
+        """How a protocol says what a clip's embedding is made of."""
+        kept = self.encoder.encoder.clip_is if over_time == "mean" else IN_WORDS[over_time]
+        return f"a clip's embedding is {kept}"
 
     def _embed(self, over_time: OverTime) -> EmbeddingTable:
         for table in self.tables:

@@ -45,6 +45,11 @@ class Encoder(nn.Module):
         """A clip's embedding from those of its frames: their mean, unless the encoder knows better."""
         return embeddings.mean(1)
 
+    @property
+    def clip_is(self) -> str:
+        """What `over_frames` makes of the embeddings of a clip's frames, as protocols say it."""
+        return "the mean of its frames'"
+
     def check_fits(self, sample_rate: int | None) -> None:
         """Refuses clips that this encoder is not made for.
 

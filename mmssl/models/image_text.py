@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from mmssl.functional.framing import Framing
 from mmssl.models.encoder import Encoder
+from mmssl.models.time_pool import MeanOverTime, TransformerOverTime
 
 MAX_LOG_SCALE = math.log(100.0)
 """Where the learned scale is stopped. Source: Radford et al. 2021, arXiv:2103.00020, section 2.5."""
@@ -24,7 +25,7 @@ class ImageTextEncoder(Encoder):
     framing: Framing
     """How an image becomes what the image tower was trained with."""
 
-    pool: nn.Module
+    pool: MeanOverTime | TransformerOverTime
     """Makes one embedding of those of a clip's frames, see `time_pool`."""
 
     @property
@@ -48,6 +49,11 @@ class ImageTextEncoder(Encoder):
         """See `Encoder`; by `pool`."""
         pooled: Tensor = self.pool(embeddings)
         return pooled
+
+    @property
+    def clip_is(self) -> str:
+        """See `Encoder`."""
+        return self.pool.clip_is
 
     def embed_frames(self, frames: Float[Tensor, "clips frames 3 height width"]) -> Float[Tensor, "clips dim"]:
         """Embeds clips, in the space of images and sentences; the embeddings are not normalised."""

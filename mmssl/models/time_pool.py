@@ -20,6 +20,8 @@ class MeanOverTime(nn.Module):
         dim: Of the embeddings.
     """
 
+    clip_is = "the mean of its frames', each normalized"
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
@@ -45,6 +47,8 @@ class TransformerOverTime(nn.Module):
         Ni et al. 2022, arXiv:2208.02816 (X-CLIP), section 3.2; to start as the mean: Zhang, Dauphin and Ma 2019,
         arXiv:1901.09321.
     """
+
+    clip_is = "what a transformer over time makes of its frames'"
 
     def __init__(self, dim: int, *, width: int = 256, depth: int = 2, num_heads: int = 4) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from mmssl.errors import ConfigError, EvaluationError
 from mmssl.evaluation.zero_shot_probe import LabeledItems, ProbeScores, zero_shot_probe
 from mmssl.evaluation.zero_shot_scores import ZeroShotScores, zero_shot_scores
 from mmssl.files import atomic_file
+from mmssl.models.image_text import ImageTextEncoder
 from mmssl.models.loading import LoadedEncoder
 from mmssl.stages.zero_shot_gallery import write_answer_gallery
 from mmssl.zeroshot.answers import Answer, Classifier, calibrated_threshold
@@ -144,7 +145,7 @@ def classify(
                 "model_digest": loaded.digest,
                 "templates": list(templates),
             }
-            facts["protocol"] = protocol(len(templates), len(classes.names), encoder.scale)
+            facts["protocol"] = protocol(len(templates), len(classes.names), encoder)
             facts["linear_probe"] = None if probe is None else asdict(probe)
             partial.write_text(
                 json.dumps({**asdict(scores), **facts}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -171,12 +172,12 @@ def classify(
     return ZeroShotResult(tuple(out), record.num_items, record.num_rejected, classifier.threshold, scores, probe)
 
 
-def protocol(num_templates: int, num_classes: int, scale: float) -> str:
+def protocol(num_templates: int, num_classes: int, encoder: ImageTextEncoder) -> str:
     """How answers come about, as a sentence."""
     return (
         f"A class's embedding is the normalized mean of its names', each the normalized mean over {num_templates} prompts; an "
         f"image gets the nearest of {num_classes} by cosine similarity, its probability by a softmax at the model's own scale, "
-        f"{scale:.4g}; a video is the normalized mean of its frames."
+        f"{encoder.scale:.4g}; a video's embedding is {encoder.clip_is}."
     )
 
 

@@ -20,6 +20,7 @@ from mmssl.evaluation.subject import Subject
 from mmssl.models import ENCODER_CHOICE
 from mmssl.models.loading import load_encoder, save_encoder
 from mmssl.retrieval.embeddings import embed_clips
+from mmssl.retrieval.over_time import IN_WORDS
 
 
 @dataclass
@@ -54,6 +55,20 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     save_encoder(folder, build("small_resnet", ENCODER_CHOICE), spec="small_resnet", facts={})
     return folder
+
+
+def test_protocols_say_what_an_encoder_makes_of_frames(tmp_path: Path) -> None:
+    spec = {
+        "name": "image_text",
+        "image": "small_resnet",
+        "text": "transformer",
+        "pool": {"name": "transformer", "width": 8},
+    }
+    save_encoder(tmp_path, build(spec, ENCODER_CHOICE), spec=spec, facts={})
+    plain, ordered = (Subject(load_encoder(name), "made") for name in ("pixels", str(tmp_path)))
+    assert plain.clip_in_words() == "a clip's embedding is the mean of its frames'"
+    assert ordered.clip_in_words() == "a clip's embedding is what a transformer over time makes of its frames'"
+    assert plain.clip_in_words("std") == ordered.clip_in_words("std") == f"a clip's embedding is {IN_WORDS['std']}"
 
 
 def test_embeddings_are_computed_once() -> None:
