@@ -102,14 +102,18 @@ class TimmEncoder(Encoder):
             raise ConfigError(f"timm's {kind} is not known as a run of stages, as {', '.join(sorted(STAGES))} are")
         stem, middle, head = ([self.model.get_submodule(name) for name in names] for names in STAGES[kind])
         stages = [nn.Sequential(*stem), *(middle[0] if len(middle) == 1 else middle), nn.Sequential(*head)]
-        for level in self._pooled:
-            facts = self.model.feature_info[level]
-            if self.model.get_submodule(facts["module"]) not in stages:
+        for level, stage in self._pooled_stages():
+            if stage not in stages:
                 raise ConfigError(
-                    f"pool_strides: the map of stride {facts['reduction']} lies within the stem, which is one stage; "
+                    f"pool_strides: the map of stride {level['reduction']} lies within the stem, which is one stage; "
                     "leave it out, or lock the tower whole or not at all"
                 )
         return stages
+
+    def _pooled_stages(self) -> list[tuple[dict[str, Any], nn.Module]]:
+        """What timm says of the maps that are pooled, from the input on, and the modules that give them."""
+        levels = [self.model.feature_info[number] for number in self._pooled]
+        return [(level, self.model.get_submodule(level["module"])) for level in levels]
 
     def lower(
         self, inputs: Float[Tensor, "batch 3 height width"], *, stages: int
@@ -129,15 +133,13 @@ class TimmEncoder(Encoder):
             first: Number of the first stage.
             end: Number of the stage to stop before; behind the last of them, None.
         """
-        stages = self.stages()
-        pooled = [self.model.get_submodule(self.model.feature_info[level]["module"]) for level in self._pooled]
-        so_far = [level for level, stage in zip(self._pooled, pooled, strict=True) if stage in stages[:first]]
-        carried = sum(int(self.model.feature_info[level]["num_chs"]) for level in so_far)
-        means = [states[:, states.shape[1] - carried :].mean((2, 3))] if carried else []
-        states = states[:, : states.shape[1] - carried]
+        stages, pooled = self.stages(), self._pooled_stages()
+        carried = sum(level["num_chs"] for level, stage in pooled if stage in stages[:first])
+        states, behind = torch.split(states, [states.shape[1] - carried, carried], dim=1)
+        means = [behind.mean((2, 3))] if carried else []
         for stage in stages[first:end]:
             states = stage(states)
-            if stage in pooled:
+            if any(stage is each for _, each in pooled):
                 means.append(states.mean((2, 3)))
         if end is None:
             return torch.cat([states, *means], dim=1)

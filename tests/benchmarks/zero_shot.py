@@ -186,7 +186,7 @@ def reduced(loaded: LoadedEncoder, files: list[Path]) -> None:
         with torch.inference_mode():
             found.append(normalize(encoder(torch.cat(pictures).float() / 255), dim=1))
     moved = (found[0] - found[1]).norm(dim=1)
-    _, height, width = read_image(files[0]).shape
+    width, height = Image.open(files[0]).size
     spread = (found[0] - found[0].mean(0)).norm(dim=1).mean()
     print(
         f"{len(files)} JPEGs of {width} x {height}: {1e3 * seconds[0] / len(files):.1f} ms each in full, "
